@@ -1,0 +1,1 @@
+"""Why: decisions with their origins, simulation of generated configuration, topology."""

@@ -1,0 +1,142 @@
+"""What a person sees of a running mesh. The page, `osm status` and the live terminal view show this.
+
+Plain values that turn into JSON as they are; rates are per second over `window_s`.
+"""
+
+import msgspec
+
+from osm.core.model.origin import Finding
+
+
+class WorkloadView(msgspec.Struct, frozen=True):
+    """One workload. `phase` is `starting`, `ready`, `unready`, `restarting` or `failed`."""
+
+    namespace: str
+    name: str
+    app: str
+    """The owning Deployment's or StatefulSet's name: nodes of the graph are grouped by it."""
+    service_account: str
+    identity: str
+    phase: str
+    reason: str = ""
+    restarts: int = 0
+    services: tuple[str, ...] = ()
+    """`<namespace>/<service>` of each service that selects it."""
+    web: str = ""
+    """Address of the workload's own page on this machine, if one is forwarded."""
+
+
+class EdgeView(msgspec.Struct, frozen=True):
+    """Traffic between two apps during the window, and in total.
+
+    `denied` requests were refused by the mesh. `split_percent` is the share that a route gives this
+    destination, or None without a split.
+    """
+
+    source_namespace: str
+    source: str
+    destination_namespace: str
+    destination: str
+    protocol: str
+    requests_per_second: float
+    success_percent: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    total: int
+    denied_per_second: float = 0.0
+    denied_total: int = 0
+    deny_reason: str = ""
+    remedy: str = ""
+    """YAML of the access rule that would allow what is denied."""
+    mutual_tls: bool = True
+    split_percent: float | None = None
+    split_service: str = ""
+
+
+class ResourceTypeView(msgspec.Struct, frozen=True):
+    """One xDS type of one proxy: names held, and the state of the newest version sent."""
+
+    type: str
+    resources: int
+    sent: int
+    acknowledged: int
+    refused: int
+    last_error: str = ""
+
+
+class ProxyView(msgspec.Struct, frozen=True):
+    """A proxy. `in_sync` when everything sent is acknowledged and nothing is refused."""
+
+    namespace: str
+    name: str
+    identity: str
+    connected: bool
+    in_sync: bool
+    version: str = ""
+    connected_s: float = 0.0
+    certificate_expires: str = ""
+    types: tuple[ResourceTypeView, ...] = ()
+
+
+class ObjectView(msgspec.Struct, frozen=True):
+    """An object of the mesh. `status` is `ok`, `warning` or `error`."""
+
+    group: str
+    version: str
+    kind: str
+    namespace: str
+    name: str
+    where: str
+    status: str
+    summary: str = ""
+    findings: tuple[str, ...] = ()
+
+
+class DenialView(msgspec.Struct, frozen=True):
+    """A refused request or connection, newest first; equal ones are counted."""
+
+    time: str
+    source: str
+    """`<namespace>/<service account>`, or the claimed SPIFFE ID."""
+    destination: str
+    """`<namespace>/<workload>`."""
+    port: int
+    method: str
+    path: str
+    reason: str
+    count: int = 1
+
+
+class PushView(msgspec.Struct, frozen=True):
+    """How long the way of the last change took, in ms, and what it was."""
+
+    trigger: str = ""
+    compile_ms: float = 0.0
+    deliver_ms: float = 0.0
+    resources: int = 0
+    pushes: int = 0
+
+
+class MeshView(msgspec.Struct, frozen=True):
+    """Everything at one moment."""
+
+    mesh: str
+    platform: str
+    """How workloads run: for instance `local, namespaces as root`, and why."""
+    policy_mode: str
+    """`smi` or `permissive`."""
+    trust_domain: str
+    started: str
+    now: str
+    window_s: float
+    page: str
+    directory: str
+    workloads: tuple[WorkloadView, ...] = ()
+    edges: tuple[EdgeView, ...] = ()
+    proxies: tuple[ProxyView, ...] = ()
+    objects: tuple[ObjectView, ...] = ()
+    denials: tuple[DenialView, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    push: PushView = PushView()
+    counters: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    """Counters that demo applications show at `/raw`, by workload."""

@@ -1,0 +1,80 @@
+"""Workloads: what runs and has an identity."""
+
+import msgspec
+
+from osm.core.model.identity import Identity, ProxyIdentity
+
+
+class SocketAddress(msgspec.Struct, frozen=True, order=True, gc=False, tag=True):
+    """An IP address and a TCP port."""
+
+    ip: str
+    port: int
+
+
+class PipeAddress(msgspec.Struct, frozen=True, order=True, gc=False, tag=True):
+    """A unix socket, by its path on the machine that the proxies share."""
+
+    path: str
+
+
+Address = SocketAddress | PipeAddress
+
+
+class Redirected(msgspec.Struct, frozen=True, order=True, gc=False, tag=True):
+    """All TCP that the application opens arrives at the proxy, which sees the original destination."""
+
+
+class Explicit(msgspec.Struct, frozen=True, order=True, gc=False, tag=True):
+    """Nothing is redirected: the application is told where its proxy listens.
+
+    HTTP goes to `http_proxy`; each TCP service port has a listener of its own on `ip`, at the port in
+    `tcp_ports` (pairs of service address `ip:port` and local port).
+    """
+
+    ip: str
+    http_port: int
+    tcp_ports: tuple[tuple[str, int], ...] = ()
+
+
+Capture = Redirected | Explicit
+
+
+class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A pod, a local process or a machine, as the mesh sees it."""
+
+    namespace: str
+    name: str
+    identity: Identity
+    ip: str
+    """The address that other workloads know it by."""
+    labels: tuple[tuple[str, str], ...] = ()
+    ports: tuple[tuple[str, int], ...] = ()
+    """Named container ports: name and number."""
+    ready: bool = False
+    meshed: bool = True
+    """Has a proxy. What is not meshed is reached in plaintext, and only where that is allowed."""
+    owner_kind: str = "Pod"
+    owner_name: str = ""
+    subdomain: str = ""
+    """The governing headless service of a StatefulSet's pod."""
+    app_ip: str = "127.0.0.1"
+    """Where the proxy reaches the application."""
+    inbound: str = ""
+    """Where its proxy takes mutual TLS: `unix:<path>` or `<ip>:<port>`, `{port}` standing for the
+    target port. Empty means the workload's own address and port, redirected (Kubernetes)."""
+    capture: Capture = Redirected()
+
+    @property
+    def proxy(self) -> ProxyIdentity:
+        return ProxyIdentity(self.identity, self.name)
+
+    def inbound_address(self, target_port: int) -> Address:
+        """Where other proxies connect for one target port."""
+        if not self.inbound:
+            return SocketAddress(self.ip, target_port)
+        place = self.inbound.replace("{port}", str(target_port))
+        if place.startswith("unix:"):
+            return PipeAddress(place.removeprefix("unix:"))
+        ip, _, port = place.rpartition(":")
+        return SocketAddress(ip, int(port))
