@@ -15,7 +15,11 @@ class Key(msgspec.Struct, frozen=True, order=True, gc=False):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        return (
+            f"{self.kind} {self.namespace}/{self.name}"
+            if self.namespace
+            else f"{self.kind} {self.name}"
+        )
 
 
 class Manifest(msgspec.Struct, frozen=True):

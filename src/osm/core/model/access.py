@@ -23,6 +23,8 @@ class AccessRule(msgspec.Struct, frozen=True, order=True, gc=False):
     origin: Origin
     http: HttpMatch | None = None
     ports: tuple[int, ...] = ()
+    match_origin: Origin | None = None
+    """Where `http` or `ports` are written, when that is another object than `origin`."""
 
     @property
     def name(self) -> str:

@@ -21,7 +21,6 @@ class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
     tls_maximum: str = "TLSv1_3"
     cipher_suites: tuple[str, ...] = ()
     ecdh_curves: tuple[str, ...] = ()
-    sidecar_log_level: str = "error"
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -34,6 +33,8 @@ class Model(msgspec.Struct, frozen=True):
     routes: Mapping[PortName, Route]
     """One for each service port."""
     endpoints: Mapping[PortName, tuple[Endpoint, ...]]
+    services_of: Mapping[tuple[str, str], tuple[PortName, ...]]
+    """The service ports that select a workload, sorted."""
     access: Mapping[Identity, tuple[AccessRule, ...]]
     """By destination. Rules of permissive mode are not listed: `settings.permissive` says it."""
     findings: tuple[Finding, ...] = ()

@@ -1,0 +1,64 @@
+"""What `up`, `demo` and `controller` need of `osm.runtime`, and the only place that imports it."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+import msgspec
+
+from osm.ports import MeshApi
+
+Observer = Callable[[str, str, str], None]
+"""Told of each step of the start: its name (`issuer`, `control plane`, `workload ns/name`, `page`),
+its state (`starting`, `ready` or `failed`), and a few words or nothing."""
+
+
+class RunningMesh(Protocol):
+    """A mesh that runs in this process. Leaving its context stops it."""
+
+    @property
+    def api(self) -> MeshApi: ...
+
+    async def stopped(self) -> str:
+        """Wait until something else ends the mesh (`osm down`), and say what."""
+        ...
+
+
+Running = AbstractAsyncContextManager[RunningMesh]
+Start = Callable[[Observer], Running]
+
+
+class LocalMesh(msgspec.Struct, frozen=True):
+    """What `up` and `demo` were asked for; `osm.runtime.local_mesh.LocalMeshSettings` has the same."""
+
+    mesh: str
+    paths: tuple[Path, ...]
+    """Files and directories of YAML. The first directory is the one that `osm apply` writes to."""
+    isolation: str = "auto"
+    page_port: int = 0
+
+
+class ControlPlane(msgspec.Struct, frozen=True):
+    """What `controller` was asked for; `osm.runtime.controller.ControllerSettings` has the same."""
+
+    mesh: str
+    directory: Path
+    ads: str
+    """`unix:PATH` or `HOST:PORT`."""
+    page_port: int = 0
+
+
+def local_mesh(asked: LocalMesh) -> Start:
+    """Return what starts a mesh on this machine."""
+    runtime = import_module("osm.runtime.local_mesh")
+    settings = runtime.LocalMeshSettings(**msgspec.structs.asdict(asked))
+    return lambda observer: cast(Running, runtime.run_local_mesh(settings, observer))
+
+
+def control_plane(asked: ControlPlane) -> Start:
+    """Return what starts a control plane without workloads."""
+    runtime = import_module("osm.runtime.controller")
+    settings = runtime.ControllerSettings(**msgspec.structs.asdict(asked))
+    return lambda observer: cast(Running, runtime.run_controller(settings, observer))

@@ -1,0 +1,11 @@
+"""What the platform, not the user, decides about compilation."""
+
+import msgspec
+
+
+class CompileOptions(msgspec.Struct, frozen=True, gc=False):
+    """`require_monitored_label`: only namespaces labelled for this mesh take part (Kubernetes)."""
+
+    mesh: str = "osm"
+    trust_domain: str = "cluster.local"
+    require_monitored_label: bool = True

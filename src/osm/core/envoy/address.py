@@ -1,0 +1,13 @@
+"""Addresses of the model as Envoy's."""
+
+from osm._envoy.envoy.config.core.v3 import address_pb2
+from osm.core.model.workload import Address, PipeAddress
+
+
+def envoy_address(address: Address) -> address_pb2.Address:
+    """A socket address, or a unix socket that only its owner may connect to."""
+    if isinstance(address, PipeAddress):
+        return address_pb2.Address(pipe=address_pb2.Pipe(path=address.path, mode=0o600))
+    return address_pb2.Address(
+        socket_address=address_pb2.SocketAddress(address=address.ip, port_value=address.port)
+    )

@@ -1,0 +1,218 @@
+"""What an Envoy is started with: where the control plane is, and how to prove who asks."""
+
+import msgspec
+from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct, Value
+
+from osm._envoy.envoy.config.bootstrap.v3 import bootstrap_pb2
+from osm._envoy.envoy.config.cluster.v3 import cluster_pb2
+from osm._envoy.envoy.config.core.v3 import (
+    base_pb2,
+    config_source_pb2,
+    grpc_service_pb2,
+)
+from osm._envoy.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from osm._envoy.envoy.extensions.resource_monitors.downstream_connections.v3 import (
+    downstream_connections_pb2,
+)
+from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import (
+    common_pb2,
+    secret_pb2,
+    tls_pb2,
+)
+from osm._envoy.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
+from osm._envoy.envoy.type.matcher.v3 import string_pb2
+from osm.core.envoy.address import envoy_address
+from osm.core.envoy.cluster import HTTP_OPTIONS
+from osm.core.envoy.names import CONTROL_PLANE_CLUSTER, RUNTIME_LAYER
+from osm.core.envoy.tls import ads_source
+from osm.core.model.identity import ProxyIdentity
+from osm.core.model.workload import Address
+
+CERTIFICATE_FILE = "tls_certificate_sds_secret.json"
+TRUST_FILE = "validation_context_sds_secret.json"
+
+REGEX_PROGRAM_LIMIT = 1000
+"""RE2 program size that a regex of ours may have; Envoy's own limit of 100 would refuse ordinary ones.
+`core.api` refuses what is larger before Envoy sees it."""
+
+# Stats that `osm`, the page, OSM's dashboards and debugging need. Each of the others costs memory for
+# each cluster (measured: 27 kB).
+_STATS_PREFIXES = (
+    "osm",
+    "cluster.",
+    "http.inbound",
+    "http.outbound",
+    "tcp.",
+    "listener.",
+    "listener_manager.",
+    "control_plane.",
+    "cluster_manager.",
+    "server.",
+    "runtime.load",
+)
+
+
+class Bootstrap(msgspec.Struct, frozen=True, gc=False):
+    """`directory` is where the proxy finds its certificate files, as it sees it itself."""
+
+    proxy: ProxyIdentity
+    control_plane: Address
+    control_plane_name: str
+    """The DNS name in the control plane's certificate."""
+    admin: Address
+    directory: str
+
+
+def build_bootstrap(value: Bootstrap) -> str:
+    """The bootstrap as JSON."""
+    bootstrap = bootstrap_pb2.Bootstrap(
+        node=base_pb2.Node(
+            id=value.proxy.name,
+            cluster=f"{value.proxy.identity.service_account}.{value.proxy.identity.namespace}",
+        ),
+        admin=bootstrap_pb2.Admin(address=envoy_address(value.admin)),
+        static_resources=bootstrap_pb2.Bootstrap.StaticResources(
+            clusters=[_control_plane_cluster(value)]
+        ),
+        dynamic_resources=bootstrap_pb2.Bootstrap.DynamicResources(
+            ads_config=config_source_pb2.ApiConfigSource(
+                api_type=config_source_pb2.ApiConfigSource.DELTA_GRPC,
+                transport_api_version=config_source_pb2.ApiVersion.V3,
+                set_node_on_first_message_only=True,
+                grpc_services=[_control_plane_service()],
+            ),
+            cds_config=ads_source(),
+            lds_config=ads_source(),
+        ),
+        layered_runtime=_runtime(),
+    )
+    for prefix in _STATS_PREFIXES:
+        bootstrap.stats_config.stats_matcher.inclusion_list.patterns.add(prefix=prefix)
+    bootstrap.stats_flush_interval.FromSeconds(1)
+    monitor = bootstrap.overload_manager.resource_monitors.add(
+        name="envoy.resource_monitors.global_downstream_max_connections"
+    )
+    monitor.typed_config.Pack(
+        downstream_connections_pb2.DownstreamConnectionsConfig(
+            max_active_downstream_connections=50_000
+        )
+    )
+    return json_format.MessageToJson(bootstrap, preserving_proto_field_name=True, sort_keys=True)
+
+
+def build_certificate_file(certificate: bytes, private_key: bytes) -> str:
+    """The file that holds a proxy's bootstrap certificate, as Envoy watches it."""
+    secret = secret_pb2.Secret(
+        name="tls_sds",
+        tls_certificate=common_pb2.TlsCertificate(
+            certificate_chain=base_pb2.DataSource(inline_bytes=certificate),
+            private_key=base_pb2.DataSource(inline_bytes=private_key),
+        ),
+    )
+    return _secret_file(secret)
+
+
+def build_trust_file(bundle: bytes, control_plane_name: str) -> str:
+    """The file that says which control plane to trust: these roots, and this name."""
+    matcher = common_pb2.SubjectAltNameMatcher(
+        san_type=common_pb2.SubjectAltNameMatcher.DNS,
+        matcher=string_pb2.StringMatcher(exact=control_plane_name),
+    )
+    secret = secret_pb2.Secret(
+        name="validation_context_sds",
+        validation_context=common_pb2.CertificateValidationContext(
+            trusted_ca=base_pb2.DataSource(inline_bytes=bundle),
+            match_typed_subject_alt_names=[matcher],
+        ),
+    )
+    return _secret_file(secret)
+
+
+def _secret_file(secret: secret_pb2.Secret) -> str:
+    response = discovery_pb2.DiscoveryResponse()
+    response.resources.add().Pack(secret)
+    return json_format.MessageToJson(response, preserving_proto_field_name=True)
+
+
+def _control_plane_service() -> grpc_service_pb2.GrpcService:
+    service = grpc_service_pb2.GrpcService(
+        envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=CONTROL_PLANE_CLUSTER)
+    )
+    # Back within seconds when the control plane is, without a stampede: Envoy adds jitter.
+    backoff = service.envoy_grpc.retry_policy.retry_back_off
+    backoff.base_interval.FromMilliseconds(250)
+    backoff.max_interval.FromSeconds(5)
+    return service
+
+
+def _control_plane_cluster(value: Bootstrap) -> cluster_pb2.Cluster:
+    endpoint = endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=envoy_address(value.control_plane))
+    )
+    cluster = cluster_pb2.Cluster(
+        name=CONTROL_PLANE_CLUSTER,
+        type=cluster_pb2.Cluster.STATIC,
+        connect_timeout=Duration(seconds=5),
+        load_assignment=endpoint_pb2.ClusterLoadAssignment(
+            cluster_name=CONTROL_PLANE_CLUSTER,
+            endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
+        ),
+    )
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    keepalive = options.explicit_http_config.http2_protocol_options.connection_keepalive
+    keepalive.interval.FromSeconds(10)
+    keepalive.timeout.FromSeconds(10)
+    cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options)
+    tls = tls_pb2.UpstreamTlsContext(
+        sni=value.control_plane_name,
+        common_tls_context=tls_pb2.CommonTlsContext(
+            tls_params=common_pb2.TlsParameters(
+                tls_minimum_protocol_version=common_pb2.TlsParameters.TLSv1_2,
+                tls_maximum_protocol_version=common_pb2.TlsParameters.TLSv1_3,
+            ),
+            alpn_protocols=["h2"],
+            tls_certificate_sds_secret_configs=[_file_secret("tls_sds", value, CERTIFICATE_FILE)],
+            validation_context_sds_secret_config=_file_secret(
+                "validation_context_sds", value, TRUST_FILE
+            ),
+        ),
+    )
+    cluster.transport_socket.name = "envoy.transport_sockets.tls"
+    cluster.transport_socket.typed_config.Pack(tls)
+    return cluster
+
+
+def _file_secret(name: str, value: Bootstrap, file: str) -> secret_pb2.SdsSecretConfig:
+    """Read from a file, and again whenever it is replaced: certificates renew without a restart."""
+    return secret_pb2.SdsSecretConfig(
+        name=name,
+        sds_config=config_source_pb2.ConfigSource(
+            resource_api_version=config_source_pb2.ApiVersion.V3,
+            path_config_source=config_source_pb2.PathConfigSource(
+                path=f"{value.directory}/{file}",
+                watched_directory=base_pb2.WatchedDirectory(path=value.directory),
+            ),
+        ),
+    )
+
+
+def _runtime() -> bootstrap_pb2.LayeredRuntime:
+    limits = {
+        "re2.max_program_size.error_level": REGEX_PROGRAM_LIMIT,
+        "re2.max_program_size.warn_level": REGEX_PROGRAM_LIMIT,
+    }
+    static = Struct(fields={key: Value(number_value=value) for key, value in limits.items()})
+    return bootstrap_pb2.LayeredRuntime(
+        layers=[
+            bootstrap_pb2.RuntimeLayer(name="limits", static_layer=static),
+            bootstrap_pb2.RuntimeLayer(
+                name=RUNTIME_LAYER,
+                rtds_layer=bootstrap_pb2.RuntimeLayer.RtdsLayer(
+                    name=RUNTIME_LAYER, rtds_config=ads_source()
+                ),
+            ),
+        ]
+    )

@@ -1,0 +1,112 @@
+"""Clusters: services of the mesh, and the application beside the proxy."""
+
+import msgspec
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from osm._envoy.envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
+from osm._envoy.envoy.config.core.v3 import protocol_pb2
+from osm._envoy.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from osm._envoy.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from osm.core.envoy.address import envoy_address
+from osm.core.envoy.tls import TlsSettings, ads_source, upstream_tls
+from osm.core.model.identity import Identity
+from osm.core.model.service import Protocol
+from osm.core.model.workload import SocketAddress
+
+CONNECT_TIMEOUT = Duration(seconds=5)
+MAXIMUM = UInt32Value(value=2**32 - 1)
+# A connection keeps the certificate that it began with: its age bounds how long an old one serves.
+MAXIMUM_CONNECTION_AGE = Duration(seconds=3600)
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+class ServiceCluster(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A service port as clients reach it. `eds_name` names its endpoints, which several clusters of
+    one service port share."""
+
+    name: str
+    stat_name: str
+    eds_name: str
+    protocol: Protocol
+    sni: str
+    identities: tuple[Identity, ...]
+    tls: TlsSettings
+
+
+class LocalCluster(msgspec.Struct, frozen=True, order=True, gc=False):
+    """The application that the proxy serves."""
+
+    name: str
+    address: SocketAddress
+    http2: bool
+
+
+def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
+    """HTTP/2 over mutual TLS whatever the application speaks; TCP inside of mutual TLS otherwise."""
+    is_http = value.protocol.is_http
+    cluster = cluster_pb2.Cluster(
+        name=value.name,
+        alt_stat_name=value.stat_name if value.stat_name != value.name else "",
+        type=cluster_pb2.Cluster.EDS,
+        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(
+            eds_config=ads_source(), service_name=value.eds_name
+        ),
+        connect_timeout=CONNECT_TIMEOUT,
+        circuit_breakers=_no_limits(),
+        transport_socket=upstream_tls(
+            value.tls,
+            sni=value.sni,
+            identities=value.identities,
+            alpn=("h2",) if is_http else (),
+        ),
+    )
+    if is_http:
+        _set_http_options(cluster, http2=True)
+    return cluster
+
+
+def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:
+    endpoint = endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=envoy_address(value.address))
+    )
+    cluster = cluster_pb2.Cluster(
+        name=value.name,
+        type=cluster_pb2.Cluster.STATIC,
+        connect_timeout=CONNECT_TIMEOUT,
+        circuit_breakers=_no_limits(),
+        load_assignment=endpoint_pb2.ClusterLoadAssignment(
+            cluster_name=value.name,
+            endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
+        ),
+    )
+    _set_http_options(cluster, http2=value.http2)
+    return cluster
+
+
+def _set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool) -> None:
+    options = http_protocol_options_pb2.HttpProtocolOptions(
+        common_http_protocol_options=protocol_pb2.HttpProtocolOptions(
+            max_connection_duration=MAXIMUM_CONNECTION_AGE
+        )
+    )
+    if http2:
+        options.explicit_http_config.http2_protocol_options.SetInParent()
+    else:
+        options.explicit_http_config.http_protocol_options.SetInParent()
+    cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options, deterministic=True)
+
+
+def _no_limits() -> circuit_breaker_pb2.CircuitBreakers:
+    """OSM's defaults: nothing breaks a circuit unless an UpstreamTrafficSetting says so."""
+    return circuit_breaker_pb2.CircuitBreakers(
+        thresholds=[
+            circuit_breaker_pb2.CircuitBreakers.Thresholds(
+                max_connections=MAXIMUM,
+                max_pending_requests=MAXIMUM,
+                max_requests=MAXIMUM,
+                max_retries=MAXIMUM,
+                track_remaining=True,
+            )
+        ]
+    )

@@ -1,0 +1,63 @@
+"""The HTTP connection manager, with the limits and the hygiene that every listener of ours has.
+
+Paths are normalised before any rule looks at them (`reference/reliability-security.md` D9: without
+it seven of seven traversal spellings pass a path rule, with it none).
+"""
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
+from osm._envoy.envoy.config.core.v3 import protocol_pb2
+from osm._envoy.envoy.config.listener.v3 import listener_components_pb2
+from osm._envoy.envoy.extensions.filters.http.router.v3 import router_pb2
+from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2,
+)
+from osm.core.envoy.filters.extension import http_filter, network_filter
+from osm.core.envoy.tls import ads_source
+
+Manager = http_connection_manager_pb2.HttpConnectionManager
+HttpFilter = http_connection_manager_pb2.HttpFilter
+
+
+def http_connection_manager(
+    *,
+    stat_prefix: str,
+    routes: str,
+    filters: tuple[HttpFilter, ...],
+    access_logs: list[accesslog_pb2.AccessLog],
+    inbound: bool,
+    local_replies: http_connection_manager_pb2.LocalReplyConfig | None = None,
+) -> listener_components_pb2.Filter:
+    """`routes` names the route configuration. `filters` go before the router, in this order."""
+    manager = Manager(
+        stat_prefix=stat_prefix,
+        rds=http_connection_manager_pb2.Rds(config_source=ads_source(), route_config_name=routes),
+        http_filters=[
+            *filters,
+            http_filter(
+                "envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=False)
+            ),
+        ],
+        access_log=access_logs,
+        local_reply_config=local_replies,
+        upgrade_configs=[Manager.UpgradeConfig(upgrade_type="websocket")],
+        normalize_path=BoolValue(value=True),
+        merge_slashes=True,
+        path_with_escaped_slashes_action=Manager.UNESCAPE_AND_REDIRECT,
+        request_headers_timeout=Duration(seconds=10),
+        # Long streams are ordinary (gRPC); an idle connection goes after an hour (Envoy's default).
+        stream_idle_timeout=Duration(),
+        http_protocol_options=protocol_pb2.Http1ProtocolOptions(accept_http_10=True),
+        # The application's own answer names its server, as it does without a mesh.
+        server_header_transformation=Manager.OVERWRITE,
+    )
+    if inbound:
+        # The application learns who calls from a header that only its own proxy can set.
+        manager.forward_client_cert_details = Manager.SANITIZE_SET
+        manager.set_current_client_cert_details.uri = True
+        manager.http2_protocol_options.max_concurrent_streams.CopyFrom(UInt32Value(value=1024))
+    else:
+        manager.forward_client_cert_details = Manager.SANITIZE
+    return network_filter("envoy.filters.network.http_connection_manager", manager)

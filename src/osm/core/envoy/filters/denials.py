@@ -1,0 +1,109 @@
+"""Makes refusals visible: to the caller in the answer, to people in logs, to the control plane."""
+
+import msgspec
+
+from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
+from osm._envoy.envoy.config.core.v3 import base_pb2, grpc_service_pb2
+from osm._envoy.envoy.extensions.access_loggers.grpc.v3 import als_pb2
+from osm._envoy.envoy.extensions.access_loggers.stream.v3 import stream_pb2
+from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2,
+)
+from osm._envoy.envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
+from osm.core.envoy.filters.extension import access_logger, text_format
+from osm.core.envoy.names import CONTROL_PLANE_CLUSTER
+from osm.core.envoy.route import RBAC_FILTER
+from osm.core.model.identity import Identity
+
+DENIED_HEADER = "x-osm-denied"
+_BODY = (
+    "access denied by the mesh: {source} may not %REQ(:METHOD)% %PATH(NQ:PATH)% "
+    "of {destination} (%RESPONSE_CODE_DETAILS%)\n"
+)
+_LINE = (
+    "[%START_TIME%] denied source=%DOWNSTREAM_PEER_URI_SAN% destination={destination} port={port} "
+    "method=%REQ(:METHOD)% path=%PATH(NQ:PATH)% reason=%RESPONSE_CODE_DETAILS%\n"
+)
+
+
+class DenialContext(msgspec.Struct, frozen=True, order=True, gc=False):
+    """The side that refuses."""
+
+    destination: Identity
+    port: int
+
+
+def denied_answer(context: DenialContext) -> http_connection_manager_pb2.LocalReplyConfig:
+    """A 403 that Envoy itself gives says who was refused what, and names the reason in a header."""
+    only = accesslog_pb2.AccessLogFilter()
+    comparison = only.status_code_filter.comparison
+    comparison.op = accesslog_pb2.ComparisonFilter.EQ
+    comparison.value.default_value = 403
+    comparison.value.runtime_key = "osm.denied_status"
+    text = _BODY.format(source="%DOWNSTREAM_PEER_URI_SAN%", destination=context.destination.short)
+    header = base_pb2.HeaderValue(key=DENIED_HEADER, value="%RESPONSE_CODE_DETAILS%")
+    return http_connection_manager_pb2.LocalReplyConfig(
+        mappers=[
+            http_connection_manager_pb2.ResponseMapper(
+                filter=only,
+                body_format_override=text_format(text),
+                headers_to_add=[
+                    base_pb2.HeaderValueOption(
+                        header=header,
+                        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+                    )
+                ],
+            )
+        ]
+    )
+
+
+def http_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
+    line = _LINE.format(destination=context.destination.short, port=context.port)
+    return [
+        access_logger(
+            "envoy.access_loggers.stdout",
+            stream_pb2.StdoutAccessLog(log_format=text_format(line)),
+            only=_denied(RBAC_FILTER),
+        ),
+        access_logger(
+            "envoy.access_loggers.http_grpc",
+            als_pb2.HttpGrpcAccessLogConfig(common_config=_to_control_plane("http", context.port)),
+            only=_denied(RBAC_FILTER),
+        ),
+    ]
+
+
+def tcp_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
+    return [
+        access_logger(
+            "envoy.access_loggers.tcp_grpc",
+            als_pb2.TcpGrpcAccessLogConfig(common_config=_to_control_plane("tcp", context.port)),
+            only=_denied("envoy.filters.network.rbac"),
+        ),
+    ]
+
+
+def _denied(namespace: str) -> accesslog_pb2.AccessLogFilter:
+    matcher = metadata_pb2.MetadataMatcher(
+        filter=namespace,
+        path=[metadata_pb2.MetadataMatcher.PathSegment(key="enforced_engine_result")],
+        value=value_pb2.ValueMatcher(string_match=string_pb2.StringMatcher(exact="denied")),
+    )
+    only = accesslog_pb2.AccessLogFilter()
+    only.metadata_filter.matcher.CopyFrom(matcher)
+    only.metadata_filter.match_if_key_not_found.value = False
+    return only
+
+
+def _to_control_plane(kind: str, port: int) -> als_pb2.CommonGrpcAccessLogConfig:
+    config = als_pb2.CommonGrpcAccessLogConfig(
+        # The port is what an entry does not say: between proxies there may be none (unix sockets).
+        log_name=f"denied-{kind}.{port}",
+        grpc_service=grpc_service_pb2.GrpcService(
+            envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=CONTROL_PLANE_CLUSTER)
+        ),
+        transport_api_version=2,
+    )
+    config.buffer_flush_interval.FromMilliseconds(200)
+    return config

@@ -1,0 +1,36 @@
+"""How Envoy's extensions are named and packed."""
+
+from google.protobuf.message import Message
+
+from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
+from osm._envoy.envoy.config.core.v3 import substitution_format_string_pb2
+from osm._envoy.envoy.config.listener.v3 import listener_components_pb2
+from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2,
+)
+
+
+def http_filter(name: str, config: Message) -> http_connection_manager_pb2.HttpFilter:
+    out = http_connection_manager_pb2.HttpFilter(name=name)
+    out.typed_config.Pack(config, deterministic=True)
+    return out
+
+
+def network_filter(name: str, config: Message) -> listener_components_pb2.Filter:
+    out = listener_components_pb2.Filter(name=name)
+    out.typed_config.Pack(config, deterministic=True)
+    return out
+
+
+def access_logger(
+    name: str, config: Message, *, only: accesslog_pb2.AccessLogFilter | None = None
+) -> accesslog_pb2.AccessLog:
+    out = accesslog_pb2.AccessLog(name=name, filter=only)
+    out.typed_config.Pack(config, deterministic=True)
+    return out
+
+
+def text_format(text: str) -> substitution_format_string_pb2.SubstitutionFormatString:
+    out = substitution_format_string_pb2.SubstitutionFormatString()
+    out.text_format_source.inline_string = text
+    return out

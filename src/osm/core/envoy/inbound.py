@@ -1,0 +1,107 @@
+"""Inbound listeners: what other proxies send to a workload's ports, over mutual TLS and nothing else."""
+
+import msgspec
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from osm._envoy.envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
+from osm._envoy.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from osm.core.envoy.address import envoy_address
+from osm.core.envoy.connection_manager import http_connection_manager
+from osm.core.envoy.filters.denials import (
+    DenialContext,
+    denied_answer,
+    http_denial_logs,
+    tcp_denial_logs,
+)
+from osm.core.envoy.filters.extension import network_filter
+from osm.core.envoy.filters.rbac import http_rbac, tcp_rbac
+from osm.core.envoy.filters.request_path import request_path
+from osm.core.envoy.names import INBOUND_LISTENER, INBOUND_PORT, inbound_routes
+from osm.core.envoy.tls import TlsSettings, downstream_tls
+from osm.core.model.identity import Identity
+from osm.core.model.workload import Address, SocketAddress
+
+Chain = listener_components_pb2.FilterChain
+
+
+class InboundPort(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One port of a workload: `is_http`, and the cluster of the application behind it."""
+
+    port: int
+    is_http: bool
+    cluster: str
+
+
+class InboundListener(msgspec.Struct, frozen=True, gc=False):
+    """One listener. With several ports they are told apart by the original destination."""
+
+    name: str
+    address: Address
+    identity: Identity
+    ports: tuple[InboundPort, ...]
+    tls: TlsSettings
+    redirected: bool = False
+
+
+def inbound_listener_name(port: int) -> str:
+    """The listener of one port where each has a socket of its own."""
+    return f"{INBOUND_LISTENER}.{port}"
+
+
+def redirected_inbound(
+    identity: Identity, ports: tuple[InboundPort, ...], tls: TlsSettings
+) -> InboundListener:
+    """The one listener that takes all redirected inbound traffic of a pod."""
+    everywhere = SocketAddress("0.0.0.0", INBOUND_PORT)  # noqa: S104 the pod's own namespace
+    return InboundListener(INBOUND_LISTENER, everywhere, identity, ports, tls, redirected=True)
+
+
+def build_inbound_listener(value: InboundListener) -> listener_pb2.Listener:
+    listener = listener_pb2.Listener(
+        name=value.name,
+        address=envoy_address(value.address),
+        traffic_direction="INBOUND",
+        filter_chains=[_chain(value, port) for port in value.ports],
+    )
+    if value.redirected:
+        original_dst = listener.listener_filters.add(name="envoy.filters.listener.original_dst")
+        original_dst.typed_config.Pack(original_dst_pb2.OriginalDst())
+    for port in value.ports:
+        if not port.is_http:
+            listener.access_log.extend(tcp_denial_logs(DenialContext(value.identity, port.port)))
+    return listener
+
+
+def _chain(value: InboundListener, port: InboundPort) -> Chain:
+    chain = Chain(
+        name=f"inbound_{port.port}_{'http' if port.is_http else 'tcp'}",
+        transport_socket=downstream_tls(value.tls, alpn=("h2",) if port.is_http else ()),
+        filters=_http_filters(value, port) if port.is_http else _tcp_filters(port),
+    )
+    chain.transport_socket_connect_timeout.FromSeconds(10)
+    if value.redirected:
+        chain.filter_chain_match.destination_port.CopyFrom(UInt32Value(value=port.port))
+    return chain
+
+
+def _http_filters(
+    value: InboundListener, port: InboundPort
+) -> list[listener_components_pb2.Filter]:
+    context = DenialContext(value.identity, port.port)
+    return [
+        http_connection_manager(
+            stat_prefix=f"inbound_{port.port}",
+            routes=inbound_routes(port.port),
+            # The order counts: access rules look at the path that the first filter keeps.
+            filters=(request_path(), http_rbac()),
+            access_logs=http_denial_logs(context),
+            inbound=True,
+            local_replies=denied_answer(context),
+        )
+    ]
+
+
+def _tcp_filters(port: InboundPort) -> list[listener_components_pb2.Filter]:
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=f"inbound_tcp_{port.port}", cluster=port.cluster)
+    return [tcp_rbac(port.port), network_filter("envoy.filters.network.tcp_proxy", proxy)]

@@ -1,0 +1,189 @@
+"""The outbound listener: everything that the application sends.
+
+HTTP is told from TCP by the destination port, for which the mesh knows the protocols; nothing is
+sniffed, so a protocol in which the server speaks first needs no special case. The listener knows
+ports, not services: it grows with the kinds of ports in use, and services are asked for on demand.
+Exceptions are TCP services on a port that is HTTP elsewhere, and TCP services that are split.
+"""
+
+import msgspec
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from osm._envoy.envoy.config.core.v3 import address_pb2
+from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from osm._envoy.envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
+from osm._envoy.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from osm.core.envoy.address import envoy_address
+from osm.core.envoy.connection_manager import http_connection_manager
+from osm.core.envoy.filters.extension import network_filter
+from osm.core.envoy.filters.on_demand import (
+    cluster_by_destination,
+    http_on_demand,
+    tcp_on_demand,
+)
+from osm.core.envoy.filters.traffic_metrics import (
+    SourceLabels,
+    http_traffic_metrics,
+    tcp_traffic_metrics,
+)
+from osm.core.envoy.names import OUTBOUND_LISTENER, OUTBOUND_PORT, outbound_routes
+from osm.core.model.workload import SocketAddress
+
+Chain = listener_components_pb2.FilterChain
+Match = listener_components_pb2.FilterChainMatch
+
+
+class TcpSplit(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A TCP service port whose connections go to several clusters by weight."""
+
+    port: int
+    addresses: tuple[str, ...]
+    clusters: tuple[tuple[str, int], ...]
+
+
+class TcpException(msgspec.Struct, frozen=True, order=True, gc=False):
+    """Addresses that speak TCP on a port where others speak HTTP."""
+
+    port: int
+    addresses: tuple[str, ...]
+
+
+class OutboundListener(msgspec.Struct, frozen=True, order=True, gc=False):
+    """The listener that redirected traffic arrives at."""
+
+    source: SourceLabels
+    http_ports: tuple[int, ...]
+    tcp_exceptions: tuple[TcpException, ...]
+    tcp_splits: tuple[TcpSplit, ...]
+
+
+class ExplicitHttpListener(msgspec.Struct, frozen=True, order=True, gc=False):
+    """An HTTP proxy for applications that are told of it; nothing is redirected."""
+
+    name: str
+    source: SourceLabels
+    address: SocketAddress
+
+
+class ExplicitTcpListener(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One TCP service port at an address of its own."""
+
+    name: str
+    source: SourceLabels
+    address: SocketAddress
+    clusters: tuple[tuple[str, int], ...]
+
+
+def build_outbound_listener(value: OutboundListener) -> listener_pb2.Listener:
+    """What fits no chain is TCP to an address; one that the mesh does not know is closed."""
+    listener = listener_pb2.Listener(
+        name=OUTBOUND_LISTENER,
+        address=envoy_address(SocketAddress("0.0.0.0", OUTBOUND_PORT)),  # noqa: S104 the workload's own namespace
+        traffic_direction="OUTBOUND",
+        filter_chains=[
+            *(_http_chain(value.source, port) for port in value.http_ports),
+            *(_exception_chain(value.source, e) for e in value.tcp_exceptions),
+            *(_split_chain(value.source, s) for s in value.tcp_splits),
+        ],
+        default_filter_chain=_tcp_chain("outbound_tcp", value.source),
+    )
+    original_dst = listener.listener_filters.add(name="envoy.filters.listener.original_dst")
+    original_dst.typed_config.Pack(original_dst_pb2.OriginalDst())
+    return listener
+
+
+def build_explicit_http_listener(value: ExplicitHttpListener) -> listener_pb2.Listener:
+    return listener_pb2.Listener(
+        name=value.name,
+        address=envoy_address(value.address),
+        traffic_direction="OUTBOUND",
+        filter_chains=[Chain(name="outbound_http", filters=[_http_manager(value.source, 0)])],
+    )
+
+
+def build_explicit_tcp_listener(value: ExplicitTcpListener) -> listener_pb2.Listener:
+    return listener_pb2.Listener(
+        name=value.name,
+        address=envoy_address(value.address),
+        traffic_direction="OUTBOUND",
+        filter_chains=[
+            Chain(name=value.name, filters=[_weighted_tcp_proxy(value.source, value.clusters)])
+        ],
+    )
+
+
+def _http_chain(source: SourceLabels, port: int) -> Chain:
+    return Chain(
+        name=f"outbound_http_{port}",
+        filter_chain_match=Match(destination_port=UInt32Value(value=port)),
+        filters=[_http_manager(source, port)],
+    )
+
+
+def _http_manager(source: SourceLabels, port: int) -> listener_components_pb2.Filter:
+    return http_connection_manager(
+        stat_prefix=f"outbound_{port}" if port else "outbound",
+        routes=outbound_routes(port),
+        filters=(http_on_demand(),),
+        access_logs=[http_traffic_metrics(source)],
+        inbound=False,
+    )
+
+
+def _exception_chain(source: SourceLabels, exception: TcpException) -> Chain:
+    chain = _tcp_chain(f"outbound_tcp_{exception.port}", source)
+    chain.filter_chain_match.CopyFrom(_address_match(exception.port, exception.addresses))
+    return chain
+
+
+def _split_chain(source: SourceLabels, split: TcpSplit) -> Chain:
+    return Chain(
+        name=f"outbound_split_{split.addresses[0]}_{split.port}",
+        filter_chain_match=_address_match(split.port, split.addresses),
+        filters=[_weighted_tcp_proxy(source, split.clusters)],
+    )
+
+
+def _address_match(port: int, addresses: tuple[str, ...]) -> Match:
+    return Match(
+        destination_port=UInt32Value(value=port),
+        prefix_ranges=[
+            address_pb2.CidrRange(address_prefix=ip, prefix_len=UInt32Value(value=32))
+            for ip in addresses
+        ],
+    )
+
+
+def _tcp_chain(name: str, source: SourceLabels) -> Chain:
+    proxy = _tcp_proxy(source)
+    # The name is never a cluster: the filter before has set the one that counts.
+    proxy.cluster = "set-by-destination"
+    return Chain(
+        name=name,
+        filters=[cluster_by_destination(), network_filter("envoy.filters.network.tcp_proxy", proxy)],
+    )
+
+
+def _weighted_tcp_proxy(
+    source: SourceLabels, clusters: tuple[tuple[str, int], ...]
+) -> listener_components_pb2.Filter:
+    proxy = _tcp_proxy(source)
+    weighted = [(name, weight) for name, weight in clusters if weight > 0]
+    if len(weighted) == 1:
+        proxy.cluster = weighted[0][0]
+    elif not weighted:
+        proxy.cluster = "no-backend"
+    for name, weight in weighted if len(weighted) > 1 else ():
+        proxy.weighted_clusters.clusters.add(name=name, weight=weight)
+    return network_filter("envoy.filters.network.tcp_proxy", proxy)
+
+
+def _tcp_proxy(source: SourceLabels) -> tcp_proxy_pb2.TcpProxy:
+    return tcp_proxy_pb2.TcpProxy(
+        stat_prefix="outbound_tcp",
+        on_demand=tcp_on_demand(),
+        access_log=[tcp_traffic_metrics(source)],
+        max_connect_attempts=UInt32Value(value=3),
+    )
+
+

@@ -1,0 +1,84 @@
+"""From a value to the resource that goes over the wire, each value once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from osm.core.envoy.access import AccessGates, TcpAccess, build_gates, build_tcp_access
+from osm.core.envoy.catalog import Value
+from osm.core.envoy.cluster import (
+    LocalCluster,
+    ServiceCluster,
+    build_local_cluster,
+    build_service_cluster,
+)
+from osm.core.envoy.endpoint import Endpoints, build_endpoints
+from osm.core.envoy.inbound import InboundListener, build_inbound_listener
+from osm.core.envoy.names import OUTBOUND_LISTENER
+from osm.core.envoy.outbound import (
+    ExplicitHttpListener,
+    ExplicitTcpListener,
+    OutboundListener,
+    build_explicit_http_listener,
+    build_explicit_tcp_listener,
+    build_outbound_listener,
+)
+from osm.core.envoy.route import (
+    InboundRoutes,
+    OutboundHost,
+    OutboundRoutes,
+    build_inbound_routes,
+    build_outbound_host,
+    build_outbound_routes,
+)
+from osm.core.envoy.secret import (
+    CertificateSecret,
+    TrustSecret,
+    build_certificate_secret,
+    build_trust_secret,
+)
+from osm.core.model.origin import Origin
+from osm.core.xds.resource import Resource, make_resource
+
+# A builder and a value's type belong together; the table's own type cannot say so.
+_BUILDERS: dict[type, Callable[[Any], Message]] = {
+    ServiceCluster: build_service_cluster,
+    LocalCluster: build_local_cluster,
+    Endpoints: build_endpoints,
+    OutboundListener: build_outbound_listener,
+    ExplicitHttpListener: build_explicit_http_listener,
+    ExplicitTcpListener: build_explicit_tcp_listener,
+    InboundListener: build_inbound_listener,
+    OutboundRoutes: build_outbound_routes,
+    OutboundHost: build_outbound_host,
+    InboundRoutes: build_inbound_routes,
+    TcpAccess: build_tcp_access,
+    AccessGates: build_gates,
+    CertificateSecret: build_certificate_secret,
+    TrustSecret: build_trust_secret,
+}
+
+
+def build(value: Value) -> Message:
+    """Envoy's message for a value."""
+    return _BUILDERS[type(value)](value)
+
+
+def render(value: Value) -> Resource:
+    """The resource for a value: same value, same bytes."""
+    name = OUTBOUND_LISTENER if isinstance(value, OutboundListener) else value.name
+    aliases = (name,) if isinstance(value, OutboundHost) else ()
+    return make_resource(name, build(value), aliases=aliases, origins=origins(value))
+
+
+def origins(value: Value) -> tuple[Origin, ...]:
+    """The objects that a value came from: whom to tell when a proxy refuses it."""
+    match value:
+        case OutboundHost(rules=rules):
+            return tuple(sorted({rule.origin for rule in rules}))
+        case InboundRoutes(access=access):
+            return tuple(sorted({rule.match_origin or rule.origin for rule in access.rules}))
+        case TcpAccess(rules=rules):
+            return tuple(sorted({rule.origin for rule in rules}))
+    return ()

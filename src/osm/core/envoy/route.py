@@ -1,0 +1,187 @@
+"""Route configurations: outbound ones are filled on demand, one virtual host for each authority that
+the application uses; inbound ones carry the access rules."""
+
+import msgspec
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from osm._envoy.envoy.config.core.v3 import base_pb2
+from osm._envoy.envoy.config.route.v3 import route_components_pb2, route_pb2
+from osm._envoy.envoy.type.matcher.v3 import regex_pb2, string_pb2
+from osm.core.envoy.access import HttpAccess, http_access_per_route
+from osm.core.envoy.names import METADATA
+from osm.core.envoy.tls import ads_source
+from osm.core.model.origin import Origin
+from osm.core.model.route import HeaderFilter, HttpMatch, PathMatch, ValueMatch
+
+RBAC_FILTER = "envoy.filters.http.rbac"
+NO_TIMEOUT = Duration()
+
+# Only failures before the request reached the application: trying again can do no harm.
+SAFE_RETRIES = "connect-failure,refused-stream,reset-before-request"
+
+
+class OutboundRoutes(msgspec.Struct, frozen=True, order=True, gc=False):
+    """Routes whose virtual hosts are asked for when an application first uses them."""
+
+    name: str
+
+
+class OutboundRule(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One rule with the clusters that its backends are."""
+
+    clusters: tuple[tuple[str, int], ...]
+    origin: Origin
+    matches: tuple[HttpMatch, ...] = ()
+    filters: tuple[HeaderFilter, ...] = ()
+    timeout_ms: int = 0
+
+
+class OutboundHost(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One authority, as an application writes it. `name` is `<route configuration>/<authority>`."""
+
+    name: str
+    authority: str
+    rules: tuple[OutboundRule, ...]
+
+
+class InboundRoutes(msgspec.Struct, frozen=True, order=True, gc=False):
+    """Requests for one port of a workload: who may, and to which local cluster."""
+
+    name: str
+    cluster: str
+    grpc_cluster: str
+    access: HttpAccess
+
+
+def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration:
+    source = ads_source()
+    # Envoy asks for virtual hosts before there is one to ask for, and would wait for an answer.
+    source.initial_fetch_timeout.CopyFrom(Duration(nanos=10_000_000))
+    return route_pb2.RouteConfiguration(
+        name=value.name,
+        vhds=route_pb2.Vhds(config_source=source),
+        validate_clusters=BoolValue(value=False),
+    )
+
+
+def build_outbound_host(value: OutboundHost) -> route_components_pb2.VirtualHost:
+    return route_components_pb2.VirtualHost(
+        name=value.name,
+        domains=[value.authority],
+        routes=[
+            _outbound_route(rule, match)
+            for rule in value.rules
+            for match in (rule.matches or (HttpMatch(),))
+        ],
+    )
+
+
+def build_inbound_routes(value: InboundRoutes) -> route_pb2.RouteConfiguration:
+    """Every authority is taken: the connection has chosen the workload, and access rules decide."""
+    routes = [_inbound_route(value.cluster)]
+    if value.grpc_cluster:
+        grpc = _inbound_route(value.grpc_cluster)
+        grpc.match.grpc.SetInParent()
+        routes.insert(0, grpc)
+    config = route_pb2.RouteConfiguration(
+        name=value.name,
+        validate_clusters=BoolValue(value=False),
+        virtual_hosts=[
+            route_components_pb2.VirtualHost(name=value.name, domains=["*"], routes=routes)
+        ],
+        # Callers must not be able to tell the application, or our logs, what only Envoy may say.
+        request_headers_to_remove=["x-envoy-original-path", "x-envoy-original-host"],
+    )
+    config.typed_per_filter_config[RBAC_FILTER].Pack(
+        http_access_per_route(value.access), deterministic=True
+    )
+    return config
+
+
+def _inbound_route(cluster: str) -> route_components_pb2.Route:
+    return route_components_pb2.Route(
+        match=route_components_pb2.RouteMatch(prefix="/"),
+        route=route_components_pb2.RouteAction(cluster=cluster, timeout=NO_TIMEOUT),
+    )
+
+
+def _outbound_route(rule: OutboundRule, match: HttpMatch) -> route_components_pb2.Route:
+    route = route_components_pb2.Route(match=_match(match), metadata=_origin_metadata(rule.origin))
+    weighted = [(name, weight) for name, weight in rule.clusters if weight > 0]
+    if not weighted:
+        route.direct_response.status = 503
+        route.direct_response.body.inline_string = f"no backend takes this request: {rule.origin}\n"
+        return route
+    action = route_components_pb2.RouteAction(
+        timeout=Duration(seconds=rule.timeout_ms // 1000, nanos=rule.timeout_ms % 1000 * 1_000_000),
+        retry_policy=route_components_pb2.RetryPolicy(
+            retry_on=SAFE_RETRIES, num_retries=UInt32Value(value=2)
+        ),
+    )
+    if len(weighted) == 1:
+        action.cluster = weighted[0][0]
+    else:
+        for name, weight in weighted:
+            action.weighted_clusters.clusters.add(name=name, weight=UInt32Value(value=weight))
+    route.route.CopyFrom(action)
+    for header_filter in rule.filters:
+        _apply_header_filter(route, header_filter)
+    return route
+
+
+def _match(match: HttpMatch) -> route_components_pb2.RouteMatch:
+    out = route_components_pb2.RouteMatch()
+    _set_path(out, match.path)
+    if match.methods:
+        out.headers.add(
+            name=":method", string_match=_regex_match("|".join(match.methods))
+        )
+    for header in match.headers:
+        out.headers.add(name=header.name, string_match=_string_match(header))
+    for parameter in match.query:
+        out.query_parameters.add(name=parameter.name, string_match=_string_match(parameter))
+    return out
+
+
+def _set_path(out: route_components_pb2.RouteMatch, path: PathMatch | None) -> None:
+    match path:
+        case None:
+            out.prefix = "/"
+        case PathMatch("exact", value):
+            out.path = value
+        case PathMatch("prefix", value) if value.rstrip("/"):
+            out.path_separated_prefix = value.rstrip("/")
+        case PathMatch("prefix", _):
+            out.prefix = "/"
+        case PathMatch(_, value):
+            out.safe_regex.CopyFrom(regex_pb2.RegexMatcher(regex=value))
+
+
+def _string_match(match: ValueMatch) -> string_pb2.StringMatcher:
+    if match.kind == "exact":
+        return string_pb2.StringMatcher(exact=match.value)
+    return _regex_match(match.value)
+
+
+def _regex_match(regex: str) -> string_pb2.StringMatcher:
+    return string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=regex))
+
+
+def _apply_header_filter(route: route_components_pb2.Route, value: HeaderFilter) -> None:
+    overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    append = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
+    added = route.response_headers_to_add if value.response else route.request_headers_to_add
+    removed = route.response_headers_to_remove if value.response else route.request_headers_to_remove
+    for pairs, action in ((value.set, overwrite), (value.add, append)):
+        for name, text in pairs:
+            # Envoy expands %COMMANDS% in header values; what a user wrote is only text.
+            escaped = text.replace("%", "%%")
+            added.add(header=base_pb2.HeaderValue(key=name, value=escaped), append_action=action)
+    removed.extend(value.remove)
+
+
+def _origin_metadata(origin: Origin) -> base_pb2.Metadata:
+    fields = {"origin": Value(string_value=str(origin))}
+    return base_pb2.Metadata(filter_metadata={METADATA: Struct(fields=fields)})

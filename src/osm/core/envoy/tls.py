@@ -1,0 +1,118 @@
+"""Transport sockets: mutual TLS between proxies, and towards the control plane."""
+
+import msgspec
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from osm._envoy.envoy.config.core.v3 import base_pb2, config_source_pb2
+from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import (
+    common_pb2,
+    secret_pb2,
+    tls_pb2,
+)
+from osm._envoy.envoy.type.matcher.v3 import string_pb2
+from osm.core.envoy.names import ROOT_CERTIFICATES, SERVICE_CERTIFICATE
+from osm.core.model.identity import Identity
+from osm.core.model.mesh import Settings
+
+_VERSIONS = {
+    "TLS_AUTO": common_pb2.TlsParameters.TLS_AUTO,
+    "TLSv1_0": common_pb2.TlsParameters.TLSv1_0,
+    "TLSv1_1": common_pb2.TlsParameters.TLSv1_1,
+    "TLSv1_2": common_pb2.TlsParameters.TLSv1_2,
+    "TLSv1_3": common_pb2.TlsParameters.TLSv1_3,
+}
+
+
+class TlsSettings(msgspec.Struct, frozen=True, order=True, gc=False):
+    """What proxies may negotiate with each other."""
+
+    trust_domain: str
+    minimum: str
+    maximum: str
+    cipher_suites: tuple[str, ...] = ()
+    ecdh_curves: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "TlsSettings":
+        return cls(
+            settings.trust_domain,
+            settings.tls_minimum,
+            settings.tls_maximum,
+            settings.cipher_suites,
+            settings.ecdh_curves,
+        )
+
+
+def ads_source() -> config_source_pb2.ConfigSource:
+    """Configuration that comes over the proxy's one stream. No time limit: a listener without its
+    certificates or routes must not open."""
+    source = config_source_pb2.ConfigSource(
+        resource_api_version=config_source_pb2.ApiVersion.V3, initial_fetch_timeout=Duration()
+    )
+    source.ads.SetInParent()
+    return source
+
+
+def upstream_tls(
+    tls: TlsSettings, *, sni: str, identities: tuple[Identity, ...], alpn: tuple[str, ...]
+) -> base_pb2.TransportSocket:
+    """Present our certificate; accept the service's identities and no other."""
+    # Without a matcher Envoy accepts every certificate of the mesh: one that nobody has closes it.
+    uris = tuple(i.spiffe_id for i in identities) or (f"spiffe://{tls.trust_domain}/nobody",)
+    context = tls_pb2.UpstreamTlsContext(
+        sni=sni,
+        common_tls_context=_common(
+            tls, tuple(string_pb2.StringMatcher(exact=uri) for uri in uris), alpn
+        ),
+    )
+    return _socket(context)
+
+
+def downstream_tls(tls: TlsSettings, *, alpn: tuple[str, ...]) -> base_pb2.TransportSocket:
+    """Demand a certificate of a workload of this trust domain. Who may do what is decided later."""
+    workloads = string_pb2.StringMatcher(prefix=f"spiffe://{tls.trust_domain}/ns/")
+    context = tls_pb2.DownstreamTlsContext(
+        require_client_certificate=BoolValue(value=True),
+        common_tls_context=_common(tls, (workloads,), alpn),
+    )
+    return _socket(context)
+
+
+def _common(
+    tls: TlsSettings, uris: tuple[string_pb2.StringMatcher, ...], alpn: tuple[str, ...]
+) -> tls_pb2.CommonTlsContext:
+    return tls_pb2.CommonTlsContext(
+        tls_params=common_pb2.TlsParameters(
+            tls_minimum_protocol_version=_VERSIONS[tls.minimum],
+            # Envoy's default for upstream connections is 1.2 (measured): always said.
+            tls_maximum_protocol_version=_VERSIONS[tls.maximum],
+            cipher_suites=tls.cipher_suites,
+            ecdh_curves=tls.ecdh_curves,
+        ),
+        alpn_protocols=alpn,
+        tls_certificate_sds_secret_configs=[_sds(SERVICE_CERTIFICATE)],
+        combined_validation_context=tls_pb2.CommonTlsContext.CombinedCertificateValidationContext(
+            default_validation_context=common_pb2.CertificateValidationContext(
+                match_typed_subject_alt_names=[
+                    common_pb2.SubjectAltNameMatcher(
+                        san_type=common_pb2.SubjectAltNameMatcher.URI, matcher=matcher
+                    )
+                    for matcher in uris
+                ]
+            ),
+            validation_context_sds_secret_config=_sds(ROOT_CERTIFICATES),
+        ),
+    )
+
+
+def _sds(name: str) -> secret_pb2.SdsSecretConfig:
+    return secret_pb2.SdsSecretConfig(name=name, sds_config=ads_source())
+
+
+def _socket(
+    context: tls_pb2.UpstreamTlsContext | tls_pb2.DownstreamTlsContext,
+) -> base_pb2.TransportSocket:
+    socket = base_pb2.TransportSocket(name="envoy.transport_sockets.tls")
+    socket.typed_config.Pack(context, deterministic=True)
+    return socket

@@ -1,0 +1,121 @@
+"""Serving an application on a socket, as a task that ends cleanly when it is cancelled."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from osm.errors import PlatformError
+
+_MAX_CONNECTIONS = 256
+_END_S = 3
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: whoever runs the task decides when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen_loopback(port: int = 0) -> socket.socket:
+    """Bind 127.0.0.1; port 0 takes a free one (`.getsockname()[1]` tells which)."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+    except OSError as error:
+        sock.close()
+        raise PlatformError(
+            f"Cannot listen on 127.0.0.1:{port}: {error.strerror}.",
+            hint="Another program has this port. Choose another one, or 0 for any that is free.",
+        ) from error
+    return sock
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """Bind a unix socket that only its owner may open. Replaces one that nobody serves any more."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_dead(path)
+        # The mode must be right from the first moment, not only after a chmod.
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+    except OSError as error:
+        sock.close()
+        raise PlatformError(
+            f"Cannot listen on {path}: {error.strerror or error}.",
+            hint="Is another mesh running? See `osm status`.",
+        ) from error
+    return sock
+
+
+async def serve(app: Starlette, sock: socket.socket, *, ready: asyncio.Event | None = None) -> None:
+    """Serve until cancelled; then end the streams, close the socket and remove its file.
+
+    `ready` is set when connections are accepted.
+    """
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        date_header=False,
+        lifespan="off",
+        limit_concurrency=_MAX_CONNECTIONS,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_END_S,
+        ws="none",
+    )
+    server = _Server(config)
+    path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
+    try:
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(_until_ended(server, app, sock))
+            if ready is not None:
+                while not (server.started or serving.done()):
+                    await asyncio.sleep(0.01)
+                ready.set()
+    finally:
+        sock.close()
+        if path:
+            Path(path).unlink(missing_ok=True)
+
+
+async def _until_ended(server: _Server, app: Starlette, sock: socket.socket) -> None:
+    # Not a child of the caller's task: cancelled, uvicorn would leave its connections half served.
+    serving = asyncio.ensure_future(server.serve(sockets=[sock]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        app.state.feed.closing.set()
+        server.should_exit = True
+        await asyncio.wait({serving}, timeout=_END_S + 2)
+        serving.cancel()
+        raise
+
+
+def _remove_dead(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(f"{path} is in the way and is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError("another process serves it")

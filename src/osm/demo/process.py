@@ -1,0 +1,87 @@
+"""Runs an application as a process: arguments, signals, and an orderly end."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from osm.demo.journal import Journal
+from osm.demo.server import Response, Routes, Server, text_response
+from osm.demo.settings import Environment, text
+from osm.errors import OsmError, PlatformError
+
+
+class Application(Protocol):
+    """What the processes of the demo have in common."""
+
+    name: str
+
+    def routes(self) -> Routes: ...
+
+    def start(self) -> None:
+        """Begin what goes on in the background."""
+        ...
+
+    def stop(self) -> None:
+        """End what goes on in the background, without waiting for it."""
+        ...
+
+
+Build = Callable[[Environment, Journal], Application]
+
+
+def main(name: str, port: int, build: Build, arguments: Sequence[str] | None = None) -> int:
+    """Serve an application until SIGTERM or SIGINT, and return the exit code."""
+    chosen = chosen_port(name, port, arguments)
+    bind = text(os.environ, "BIND_ADDRESS", "0.0.0.0")  # noqa: S104 - its proxy decides who comes in
+    journal = Journal()
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        application = build(os.environ, journal)
+        server = listen(application, bind, chosen, journal)
+    except OsmError as failure:
+        Journal(sys.stderr).say(f"{name}: {failure.message}. {failure.hint}")
+        return failure.exit_code
+    server.start()
+    application.start()
+    journal.say(f"{name} answers on {bind}:{server.server_port}")
+    ended.wait()
+    application.stop()
+    server.stop()
+    return 0
+
+
+def listen(application: Application, bind: str, port: int, journal: Journal) -> Server:
+    """Return a server, bound and not yet started, for an application and its health checks."""
+    routes = {**HEALTH, **application.routes()}
+    try:
+        return Server(bind, port, routes, journal)
+    except OSError as failure:
+        raise PlatformError(
+            f"cannot listen on {bind}:{port}: {failure.strerror}",
+            hint="Choose another --port, or another BIND_ADDRESS.",
+        ) from failure
+
+
+def chosen_port(name: str, default: int, arguments: Sequence[str] | None) -> int:
+    """Return the port of the command line, which knows nothing but `--port`."""
+    parser = argparse.ArgumentParser(prog=f"python -m osm.demo.{name.replace('-', '_')}")
+    parser.add_argument("--port", type=int, default=default, help="port to listen on")
+    port = parser.parse_args(arguments).port
+    if not isinstance(port, int) or not 0 <= port <= 65535:
+        raise SystemExit(f"{name}: --port is {port}: choose one from 0 to 65535")
+    return port
+
+
+def _healthy(word: str) -> Callable[[object], Response]:
+    return lambda _: text_response(f"{word}: ok")
+
+
+HEALTH: Routes = {
+    ("GET", f"/{word}"): _healthy(word) for word in ("liveness", "readiness", "startup")
+}

@@ -1,0 +1,4 @@
+"""Small asyncio pieces that know no mesh: back-off, debounce, broadcast, clock, supervision of tasks.
+
+Only the shell uses them; `osm.core` is free of asyncio. Nothing here knows objects, proxies or Envoy.
+"""

@@ -1,0 +1,91 @@
+"""What programs must be told where nothing is redirected: the fallback without namespaces.
+
+HTTP finds its way by `HTTP_PROXY`. A TCP service gets a port of the pod's own loopback address, where the
+pod's proxy listens, and the program learns it from the variables that Kubernetes has for services.
+`BIND_ADDRESS` is the address that the program must listen on, since all pods share one loopback.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from osm.core.api.kubernetes import Service, ServicePortSpec
+from osm.local import variables
+
+HTTP_PORT = 15001
+FIRST_TCP_PORT = 16000
+
+_HTTP_PROTOCOLS = ("http", "http2", "grpc", "kubernetes.io/h2c", "kubernetes.io/ws")
+_TCP_NAMES = ("tcp", "tls", "tcp-server-first")
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Variables for the program, and the `capture` annotation for the control plane."""
+
+    environment: Mapping[str, str]
+    capture: str
+
+
+class TcpTarget(msgspec.Struct, frozen=True, order=True):
+    """One TCP port of a service, and one of the addresses that clients call it by."""
+
+    namespace: str
+    service: str
+    port: int
+    address: str
+
+
+def tcp_targets(
+    services: Sequence[Service], pods_behind: Mapping[str, Sequence[str]]
+) -> tuple[TcpTarget, ...]:
+    """Every TCP service port; a headless one by the addresses of its pods (`<ns>/<name>` → addresses)."""
+    targets: list[TcpTarget] = []
+    for service in services:
+        namespace, name = service.metadata.namespace, service.metadata.name
+        addresses: Sequence[str] = (service.spec.cluster_ip,)
+        if service.spec.cluster_ip in ("", "None"):
+            addresses = pods_behind.get(f"{namespace}/{name}", ())
+        targets += [
+            TcpTarget(namespace, name, port.port, address)
+            for port in service.spec.ports
+            if not speaks_http(port)
+            for address in addresses
+        ]
+    return tuple(sorted(targets))
+
+
+def speaks_http(port: ServicePortSpec) -> bool:
+    """Whether clients reach a service port through an HTTP proxy (`reference/osm.md` §7.1)."""
+    if port.app_protocol:
+        return port.app_protocol.lower() in _HTTP_PROTOCOLS
+    return not any(port.name == name or port.name.startswith(f"{name}-") for name in _TCP_NAMES)
+
+
+def tell(namespace: str, address: str, targets: Sequence[TcpTarget]) -> Told:
+    """What the program of one pod must know.
+
+    A service of its own namespace wins over one of the same name elsewhere; `<SERVICE>_<NAMESPACE>_…`
+    names each without doubt.
+    """
+    proxy = f"http://{address}:{HTTP_PORT}"
+    environment = {
+        "BIND_ADDRESS": address,
+        "HTTP_PROXY": proxy,
+        "http_proxy": proxy,
+        "NO_PROXY": "localhost,127.0.0.1",
+        "no_proxy": "localhost,127.0.0.1",
+    }
+    ports = [(target, FIRST_TCP_PORT + index) for index, target in enumerate(targets)]
+    for target, port in sorted(
+        ports, key=lambda entry: (entry[0].namespace == namespace, entry[0]), reverse=True
+    ):
+        for name in (target.service, f"{target.service}-{target.namespace}"):
+            prefix = variables.prefix_of(name)
+            environment.setdefault(f"{prefix}_HOST", address)
+            environment.setdefault(f"{prefix}_PORT", str(port))
+    capture = {
+        "ip": address,
+        "http_port": HTTP_PORT,
+        "tcp_ports": [(f"{target.address}:{target.port}", port) for target, port in ports],
+    }
+    return Told(environment, msgspec.json.encode(capture).decode())

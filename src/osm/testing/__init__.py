@@ -1,0 +1,1 @@
+"""Maintained doubles and builders, for our tests and for users'. Nothing in production imports it."""

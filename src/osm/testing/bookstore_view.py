@@ -1,0 +1,237 @@
+"""A bookstore mesh as a person sees it, at any moment after its start: traffic that rises and falls,
+a split, a thief who is refused, a proxy that refused its configuration, and a mistake in a file.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+from osm.core.explain.view import (
+    DenialView,
+    EdgeView,
+    MeshView,
+    ObjectView,
+    ProxyView,
+    PushView,
+    ResourceTypeView,
+    WorkloadView,
+)
+from osm.core.model.origin import Finding, Origin, Severity
+
+TRUST_DOMAIN = "cluster.local"
+REMEDY = """\
+apiVersion: access.smi-spec.io/v1alpha3
+kind: TrafficTarget
+metadata:
+  name: bookstore-allow-bookthief
+  namespace: bookstore
+spec:
+  destination:
+    kind: ServiceAccount
+    name: bookstore
+    namespace: bookstore
+  rules:
+  - kind: HTTPRouteGroup
+    name: bookstore-service-routes
+    matches: [buy-a-book, books-bought]
+  sources:
+  - kind: ServiceAccount
+    name: bookthief
+    namespace: bookthief
+"""
+DENY_REASON = "no TrafficTarget allows bookthief/bookthief"
+
+# namespace, name, app, service account, phase, services, port of its page
+_WORKLOADS = (
+    ("bookbuyer", "bookbuyer", "bookbuyer", "bookbuyer", "ready", (), 8080),
+    ("bookstore", "bookstore", "bookstore", "bookstore", "ready", ("", "-v1"), 8081),
+    ("bookstore", "bookstore-v2", "bookstore-v2", "bookstore-v2", "ready", ("", "-v2"), 8082),
+    ("bookthief", "bookthief", "bookthief", "bookthief", "ready", (), 8083),
+    ("bookwarehouse", "bookwarehouse", "bookwarehouse", "bookwarehouse", "ready", ("",), 0),
+    ("bookwarehouse", "mysql-0", "mysql", "mysql", "ready", ("",), 0),
+)
+_FINDING = Finding(
+    code="OSM1204",
+    severity=Severity.ERROR,
+    origin=Origin("TrafficTarget", "bookwarehouse", "auditors", "spec.rules[0].name"),
+    message="HTTPRouteGroup bookwarehouse/audit-routes does not exist, so this rule grants nothing",
+    hint="Create it, or name one of: bookwarehouse-service-routes.",
+    where="policies/auditors.yaml:12",
+)
+_WARNING = Finding(
+    code="OSM1310",
+    severity=Severity.WARNING,
+    origin=Origin("TrafficSplit", "bookstore", "bookstore-split", "spec.service"),
+    message="the root service is written as bookstore.bookstore; it means the Service bookstore",
+    where="policies/split.yaml:7",
+)
+# group, version, kind, namespace, name, where, summary, finding
+_OBJECTS: tuple[tuple[str, str, str, str, str, str, str, Finding | None], ...] = (
+    ("config.openservicemesh.io", "v1alpha2", "MeshConfig", "osm-system", "osm-mesh-config",
+     "mesh.yaml:1", "SMI mode", None),
+    ("", "v1", "Service", "bookstore", "bookstore", "apps/bookstore.yaml:8", "14001 http, 2 endpoints", None),
+    ("", "v1", "Service", "bookstore", "bookstore-v1", "apps/bookstore.yaml:22", "14001 http, 1 endpoint", None),
+    ("", "v1", "Service", "bookstore", "bookstore-v2", "apps/bookstore-v2.yaml:8", "14001 http, 1 endpoint", None),
+    ("", "v1", "Service", "bookwarehouse", "bookwarehouse", "apps/bookwarehouse.yaml:8",
+     "14001 http, 1 endpoint", None),
+    ("", "v1", "Service", "bookwarehouse", "mysql", "apps/mysql.yaml:8", "3306 tcp, 1 endpoint", None),
+    ("access.smi-spec.io", "v1alpha3", "TrafficTarget", "bookstore", "bookstore",
+     "policies/access.yaml:1", "bookbuyer/bookbuyer → bookstore/bookstore: 2 matches", None),
+    ("access.smi-spec.io", "v1alpha3", "TrafficTarget", "bookstore", "bookstore-v2",
+     "policies/access.yaml:22", "bookbuyer/bookbuyer → bookstore/bookstore-v2: 2 matches", None),
+    ("access.smi-spec.io", "v1alpha3", "TrafficTarget", "bookwarehouse", "auditors",
+     "policies/auditors.yaml:1", "grants nothing", _FINDING),
+    ("specs.smi-spec.io", "v1alpha4", "HTTPRouteGroup", "bookstore", "bookstore-service-routes",
+     "policies/access.yaml:43", "buy-a-book, books-bought", None),
+    ("split.smi-spec.io", "v1alpha2", "TrafficSplit", "bookstore", "bookstore-split",
+     "policies/split.yaml:1", "bookstore: bookstore-v1 50 %, bookstore-v2 50 %", _WARNING),
+)  # fmt: skip
+
+
+def bookstore_view(elapsed_s: float, started: datetime, *, page: str = "") -> MeshView:
+    """The mesh as it is this many seconds after its start. Equal arguments give equal views."""
+    now = started + timedelta(seconds=elapsed_s)
+    return MeshView(
+        mesh="osm",
+        platform="local, namespaces as root",
+        policy_mode="smi",
+        trust_domain=TRUST_DOMAIN,
+        started=_text(started),
+        now=_text(now),
+        window_s=10.0,
+        page=page,
+        directory="~/bookstore",
+        workloads=_workloads(elapsed_s),
+        edges=_edges(elapsed_s),
+        proxies=_proxies(elapsed_s, now),
+        objects=_objects(),
+        denials=_denials(elapsed_s, now),
+        findings=(_FINDING, _WARNING),
+        push=PushView("TrafficSplit bookstore/bookstore-split", 1.8, 11.4, 2, 3),
+        counters=_counters(elapsed_s),
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _wave(elapsed_s: float, period_s: float, phase: float = 0.0) -> float:
+    return math.sin(2 * math.pi * elapsed_s / period_s + phase)
+
+
+def _workloads(elapsed_s: float) -> tuple[WorkloadView, ...]:
+    return tuple(
+        WorkloadView(
+            namespace=namespace,
+            name=name,
+            app=app,
+            service_account=account,
+            identity=f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{account}",
+            phase="unready" if name == "mysql-0" and elapsed_s % 90 > 80 else phase,
+            reason="tcp probe of 3306: refused"
+            if name == "mysql-0" and elapsed_s % 90 > 80
+            else "",
+            restarts=1 if name == "mysql-0" else 0,
+            services=tuple(f"{namespace}/{app.removesuffix('-v2')}{suffix}" for suffix in services),
+            web=f"http://127.0.0.1:{port}/" if port else "",
+        )
+        for namespace, name, app, account, phase, services, port in _WORKLOADS
+    )
+
+
+def _edges(elapsed_s: float) -> tuple[EdgeView, ...]:
+    rate = 7.5 + 2.5 * _wave(elapsed_s, 60)
+    v1, v2 = rate * 0.51, rate * 0.49
+    success = 99.2 + 0.7 * _wave(elapsed_s, 17)
+    thief = 3.0 + 0.8 * _wave(elapsed_s, 23, 1)
+
+    def total(per_second: float) -> int:
+        return int(per_second * elapsed_s)
+
+    store = dict(split_service="bookstore/bookstore", split_percent=50.0)
+    return (
+        EdgeView("bookbuyer", "bookbuyer", "bookstore", "bookstore", "http", round(v1, 2),
+                 100.0, 8.4 + _wave(elapsed_s, 31), 24.0, total(3.8), **store),  # type: ignore[arg-type]
+        EdgeView("bookbuyer", "bookbuyer", "bookstore", "bookstore-v2", "http", round(v2, 2),
+                 round(success, 1), 9.1, 31.0 + 4 * _wave(elapsed_s, 13), total(3.7), **store),  # type: ignore[arg-type]
+        EdgeView("bookthief", "bookthief", "bookstore", "bookstore", "http", 0.0, None, None, None, 0,
+                 denied_per_second=round(thief, 2), denied_total=total(3.0),
+                 deny_reason=DENY_REASON, remedy=REMEDY),
+        EdgeView("bookstore", "bookstore", "bookwarehouse", "bookwarehouse", "http", round(v1 / 2, 2),
+                 100.0, 12.0, 41.0, total(1.9)),
+        EdgeView("bookstore", "bookstore-v2", "bookwarehouse", "bookwarehouse", "http",
+                 round(v2 / 2, 2), 97.5, 14.0, 160.0, total(1.8)),
+        EdgeView("bookwarehouse", "bookwarehouse", "bookwarehouse", "mysql", "tcp", 0.4, None,
+                 None, None, total(0.4)),
+    )  # fmt: skip
+
+
+def _proxies(elapsed_s: float, now: datetime) -> tuple[ProxyView, ...]:
+    proxies = []
+    for namespace, name, _, account, *_ in _WORKLOADS:
+        refused = name == "bookstore-v2"
+        starting = elapsed_s < 2 and name == "mysql-0"
+        error = (
+            "Proto constraint validation failed (RouteConfiguration.virtual_hosts[0].routes[2]): "
+            "embedded message failed validation | regex: no argument for repetition operator: *"
+        )
+        proxies.append(
+            ProxyView(
+                namespace=namespace,
+                name=name,
+                identity=f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{account}",
+                connected=not starting,
+                in_sync=not (refused or starting),
+                version="1.40.0",
+                connected_s=max(0.0, elapsed_s - 1.5),
+                certificate_expires=_text(now + timedelta(hours=23, minutes=12)),
+                types=(
+                    ResourceTypeView("cluster", 4, 6, 6, 0),
+                    ResourceTypeView("endpoint", 3, 9, 9, 0),
+                    ResourceTypeView("listener", 2, 2, 2, 0),
+                    ResourceTypeView("route", 3, 8, 7, 1, error)
+                    if refused
+                    else ResourceTypeView("route", 3, 8, 8, 0),
+                    ResourceTypeView("secret", 3, 3, 3, 0),
+                ),
+            )
+        )
+    return tuple(proxies)
+
+
+def _objects() -> tuple[ObjectView, ...]:
+    return tuple(
+        ObjectView(
+            group, version, kind, namespace, name, where,
+            finding.severity.value if finding else "ok", summary,
+            (f"{finding.message} [{finding.code}]",) if finding else (),
+        )
+        for group, version, kind, namespace, name, where, summary, finding in _OBJECTS
+    )  # fmt: skip
+
+
+def _denials(elapsed_s: float, now: datetime) -> tuple[DenialView, ...]:
+    thief = "bookthief/bookthief"
+    return (
+        DenialView(_text(now - timedelta(milliseconds=300)), thief, "bookstore/bookstore", 14001, "GET",
+                   "/buy-a-book/new", DENY_REASON, int(3 * elapsed_s) + 1),
+        DenialView(_text(now - timedelta(milliseconds=800)), thief, "bookstore/bookstore", 14001, "GET",
+                   "/books-bought", DENY_REASON, int(1.4 * elapsed_s) + 1),
+        DenialView(_text(now - timedelta(seconds=41)), "spiffe://other.example/ns/a/sa/b",
+                   "bookwarehouse/mysql-0", 3306, "", "", "the client's trust domain is not trusted"),
+        DenialView(_text(now - timedelta(seconds=73)), "bookbuyer/bookbuyer", "bookstore/bookstore",
+                   14001, "POST", "/books-bought",
+                   "no match of HTTPRouteGroup bookstore/bookstore-service-routes has POST", 2),
+    )  # fmt: skip
+
+
+def _counters(elapsed_s: float) -> tuple[tuple[str, tuple[tuple[str, int], ...]], ...]:
+    bought = int(elapsed_s * 1.9)
+    v1 = bought // 2
+    return (
+        ("bookbuyer/bookbuyer",
+         (("booksBought", bought), ("booksBoughtV1", v1), ("booksBoughtV2", bought - v1))),
+        ("bookstore/bookstore", (("booksSold", v1),)),
+        ("bookstore/bookstore-v2", (("booksSold", bought - v1),)),
+        ("bookthief/bookthief", (("booksStolen", 0), ("booksStolenV1", 0), ("booksStolenV2", 0))),
+    )  # fmt: skip
