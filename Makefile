@@ -69,7 +69,7 @@ lint: .venv/dev ## Check style, format, import rules and spelling
 
 .PHONY: types
 types: .venv/web ## Check types, strictly
-	$(BIN)/mypy
+	$(BIN)/mypy hatch_build.py src tests $(wildcard bench)
 
 .PHONY: docs
 docs: .venv/dev ## Check the guides: their links, and the commands that they show

@@ -29,6 +29,7 @@ export function Header() {
         ))}
       </nav>
       <div class="header-end">
+        {mesh ? <span class="pill pill-plain" title={mesh.platform}>{mesh.platform.split(",")[0]}</span> : null}
         {mesh ? <Mode mode={mesh.policy_mode} /> : null}
         <Live />
       </div>

@@ -40,7 +40,9 @@ export async function explain(question: Question): Promise<Explanation> {
 }
 
 export async function object(kind: string, namespace: string, name: string, group: string): Promise<ObjectItem | null> {
-  const query = new URLSearchParams({ kind, namespace, name, group });
+  const query = new URLSearchParams({ kind, namespace, name });
+  // An origin may leave the group out; an empty one would find objects of Kubernetes' core only.
+  if (group) query.set("group", group);
   const answer = await read(`objects?${query}`);
   return ((await answer.json()) as { items: ObjectItem[] }).items[0] ?? null;
 }

@@ -6,7 +6,7 @@ const DEFAULT_PORT = 80;
 
 /** Ask about a refused request. */
 export function questionOfDenial(view: MeshView, denial: DenialView): Question {
-  const [namespace = "", account = ""] = accountOf(denial.source).split("/");
+  const [namespace = "", account = ""] = accountOf(denial.source, view.trust_domain).split("/");
   const caller = view.workloads.find(
     (workload) => workload.namespace === namespace && workload.service_account === account,
   );
@@ -38,7 +38,7 @@ export function questionOfEdge(view: MeshView, edge: EdgeView): Question {
 }
 
 function isFrom(view: MeshView, denial: DenialView, edge: EdgeView): boolean {
-  const account = accountOf(denial.source);
+  const account = accountOf(denial.source, view.trust_domain);
   return view.workloads.some(
     (workload) =>
       `${workload.namespace}/${workload.app}` === `${edge.source_namespace}/${edge.source}` &&
@@ -46,10 +46,10 @@ function isFrom(view: MeshView, denial: DenialView, edge: EdgeView): boolean {
   );
 }
 
-/** `<namespace>/<service account>` of a SPIFFE ID; anything else as it is. */
-export function accountOf(source: string): string {
-  const match = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(source);
-  return match ? `${match[1]}/${match[2]}` : source;
+/** `<namespace>/<service account>` of a SPIFFE ID of this trust domain; anything else as it is. */
+export function accountOf(source: string, trustDomain: string): string {
+  const match = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(source);
+  return match && match[1] === trustDomain ? `${match[2]}/${match[3]}` : source;
 }
 
 function hostOf(view: MeshView, destination: string, port: number | null): string {

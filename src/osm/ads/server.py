@@ -40,8 +40,8 @@ Authenticate = Callable[[bytes], ProxyIdentity | str]
 """From a presented certificate chain (PEM) to the proxy that it proves, or why it proves nothing."""
 EnsureCertificate = Callable[[ProxyIdentity], Awaitable[None]]
 """Makes sure that the control plane has a certificate for a proxy's identity."""
-TakeDenial = Callable[[als_pb2.StreamAccessLogsMessage, str, ProxyIdentity], None]
-"""Takes a message of refused requests, with its stream's log name and the proxy that sent it."""
+TakeDenial = Callable[[als_pb2.StreamAccessLogsMessage, ProxyIdentity], None]
+"""Takes a message of refused requests from the proxy that sent it."""
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -161,10 +161,8 @@ class AdsServer:
         self, messages: AsyncIterator[als_pb2.StreamAccessLogsMessage], context: _Context
     ) -> als_pb2.StreamAccessLogsResponse:
         proxy = await self._peer(context)
-        log_name = ""
         async for message in messages:
-            log_name = message.identifier.log_name or log_name
-            self._take_denial(message, log_name, proxy)
+            self._take_denial(message, proxy)
         return als_pb2.StreamAccessLogsResponse()
 
     async def _peer(self, context: _Context) -> ProxyIdentity:

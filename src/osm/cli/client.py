@@ -92,7 +92,7 @@ class MeshClient:
         return tuple(sorted(answer.items, key=lambda item: item.key))
 
     def apply(self, text: str, *, dry_run: bool = False) -> tuple[AppliedObject, ...]:
-        """Create and change what the YAML says. Raises `InvalidObjects`, and then nothing changed."""
+        """Create and change what the YAML says, or raise `InvalidObjects` and change nothing."""
         content = self._request(
             "POST",
             "/apply",

@@ -18,7 +18,7 @@ class Invocation:
         self.verbose = False
 
 
-def _be_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+def _be_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
     invocation = ctx.find_object(Invocation)
     if value and invocation is not None and not invocation.verbose:
         invocation.verbose = True
@@ -43,7 +43,7 @@ class Verb(click.Command):
         self.examples = tuple(line.strip() for line in examples.strip().splitlines())
         verbose_option(self)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the examples as they are, without wrapping."""
         with formatter.section("Examples"):
             for line in self.examples:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import msgspec
+import yaml
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
@@ -45,8 +46,6 @@ def to_json(value: object) -> str:
 
 def to_yaml(value: object) -> str:
     """Write YAML without the last newline. What is not ASCII is escaped."""
-    import yaml
-
     return str(yaml.safe_dump(plain(value), sort_keys=False, width=100)).removesuffix("\n")
 
 

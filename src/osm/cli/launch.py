@@ -31,7 +31,7 @@ Start = Callable[[Observer], Running]
 
 
 class LocalMesh(msgspec.Struct, frozen=True):
-    """What `up` and `demo` were asked for; `osm.runtime.local_mesh.LocalMeshSettings` has the same."""
+    """What `up` and `demo` were asked for. `LocalMeshSettings` of the runtime has the same."""
 
     mesh: str
     paths: tuple[Path, ...]
@@ -41,7 +41,7 @@ class LocalMesh(msgspec.Struct, frozen=True):
 
 
 class ControlPlane(msgspec.Struct, frozen=True):
-    """What `controller` was asked for; `osm.runtime.controller.ControllerSettings` has the same."""
+    """What `controller` was asked for. `ControllerSettings` of the runtime has the same."""
 
     mesh: str
     directory: Path

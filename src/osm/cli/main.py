@@ -54,7 +54,7 @@ VERBS: dict[str, tuple[tuple[str, str], ...]] = {
 class LazyGroup(click.Group):
     """A group that imports a verb's module when the verb is called, and not to list it."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Name the verbs, in the order of the table."""
         return [name for verbs in VERBS.values() for name, _ in verbs]
 
@@ -67,13 +67,13 @@ class LazyGroup(click.Group):
         command.name = cmd_name
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the verbs from the table."""
         for heading, verbs in VERBS.items():
             with formatter.section(heading):
                 formatter.write_dl(verbs)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """End with what to type first."""
         with formatter.section("Examples"):
             for line in ("osm demo", "osm up manifests/", "osm get all -A", "osm apply --help"):
@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
 @click.option("--version", "wants_version", is_flag=True, help="Print this command's version.")
 @verbose_option
 @click.pass_context
-def osm(ctx: click.Context, wants_version: bool) -> None:
+def osm(ctx: click.Context, *, wants_version: bool) -> None:
     """Open Service Mesh: a small service mesh on stock Envoy."""
     if wants_version:
         click.echo(f"osm {__version__}")
@@ -99,12 +99,10 @@ def osm(ctx: click.Context, wants_version: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `osm` with arguments (the process's own if None) and return its exit code."""
-    invocation = Invocation()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a locale without some letter is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):  # a locale without some letter is no failure
             stream.reconfigure(errors="backslashreplace")
+    invocation = Invocation()
     try:
         result = osm.main(
             args=None if arguments is None else list(arguments),
@@ -120,38 +118,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a pipe (`osm get … | head`) has enough. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except click.ClickException as error:
+    except Exception as error:  # noqa: BLE001 - the last place that can turn one into words
+        return _explain_failure(error, verbose=invocation.verbose)
+    return result if isinstance(result, int) else 0
+
+
+def _explain_failure(error: Exception, *, verbose: bool) -> int:
+    """Say what went wrong on stderr, and return the exit code."""
+    if isinstance(error, click.ClickException):
         _complain(error.format_message(), _usage_hint(error))
         return error.exit_code
-    except OsmError as error:
-        if invocation.verbose:
-            _traceback()
-        if isinstance(error, InvalidObjects):
-            _complain_of_objects(error)
-        else:
-            _complain(error.message, error.hint)
-        return error.exit_code
-    except Exception as error:
-        if invocation.verbose:
-            _traceback()
+    if verbose:
+        _say(printable("".join(traceback.format_exception(error))))
+    if not isinstance(error, OsmError):
         _complain(
             f"osm itself failed: {type(error).__name__}: {error}",
             "This is a mistake in osm. Run it again with -v, and report what it prints.",
         )
         return 1
-    return result if isinstance(result, int) else 0
+    if isinstance(error, InvalidObjects):
+        for finding in error.findings:
+            _say(printable(str(finding)))
+    _complain(error.message, error.hint)
+    return error.exit_code
 
 
 def _usage_hint(error: click.ClickException) -> str:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"Try: {error.ctx.command_path} --help"
     return ""
-
-
-def _complain_of_objects(error: InvalidObjects) -> None:
-    for finding in error.findings:
-        _say(printable(str(finding)))
-    _complain(error.message, error.hint)
 
 
 def _complain(message: str, hint: str) -> None:
@@ -164,7 +159,3 @@ def _say(line: str) -> None:
     """Write a line to stderr, and never fail for it: there may be no one left to read it."""
     with suppress(OSError):
         click.echo(line, err=True)
-
-
-def _traceback() -> None:
-    _say(printable(traceback.format_exc()))

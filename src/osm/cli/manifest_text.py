@@ -1,4 +1,4 @@
-"""The YAML that a verb is given with `-f`, from several files, as one text that knows its places."""
+"""The YAML that a verb is given with `-f`: several files as one text that knows its places."""
 
 import os
 import re
@@ -79,7 +79,7 @@ def read_manifests(names: Iterable[str], *, recursive: bool = False) -> Manifest
 
 
 def _demo_text(name: str) -> str:
-    from osm.demo.scenario import demo_manifest
+    from osm.demo.scenario import demo_manifest  # noqa: PLC0415 - seldom wanted
 
     return demo_manifest(name)
 
@@ -88,11 +88,12 @@ def existing_path(name: str) -> Path:
     """Return a path that exists, or raise an error that says what is wrong with it."""
     if not name or "\0" in name:
         raise UsageError(f"{shortened(name)} is not the name of a file.")
+    path = Path(name)
     try:
-        os.stat(name)
+        path.stat()
     except OSError as error:
         raise ConfigError(f"Cannot read {shortened(name)}: {error.strerror}.") from error
-    return Path(name)
+    return path
 
 
 def _files(name: str, *, recursive: bool) -> list[Path]:

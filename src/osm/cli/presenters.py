@@ -117,7 +117,7 @@ class Lines(Quiet):
             click.echo("\n".join(one_line(part) for part in finding.split("\n")), file=self._output)
         self._findings = now
         for denial in reversed(view.denials):
-            key = denial_row(denial)[:3] + (denial.reason,)
+            key = (*denial_row(denial)[:3], denial.reason)
             if key not in self._denied:
                 self._denied.add(key)
                 text = f"denied: {denial_line(denial)}"

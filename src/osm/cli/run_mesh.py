@@ -94,7 +94,7 @@ class _Stop:
 
 
 async def run_mesh(start: Start, presenter: Presenter, *, duration_s: float | None) -> Ended:
-    """Start a mesh, show it until it ends (by a signal, `osm down` or its duration), and stop it."""
+    """Start a mesh, show it until a signal, `osm down` or its duration ends it, and stop it."""
     stop = _Stop(presenter)
     last: MeshView | None = None
     with _handling(stop):

@@ -56,7 +56,7 @@ class Bookwarehouse:
         """Do nothing: the database is called when somebody asks."""
 
     def stop(self) -> None:
-        """Do nothing: a command that runs ends by its timeout."""
+        self._database.close()
 
     def _database_address(self) -> Address:
         # Decided once: where names do not resolve, asking each time would take seconds.

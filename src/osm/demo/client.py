@@ -8,6 +8,7 @@ import http.client
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -55,11 +56,16 @@ def fetch(
         connection = http.client.HTTPConnection(*peer, timeout=timeout_s)
         if proxy:
             target = f"http://{place.netloc}{target}"
-    # The socket's timeout starts anew with every byte that arrives; this one does not.
-    alarm = threading.Timer(timeout_s, _hang_up, (connection,))
-    alarm.daemon = True
-    alarm.start()
+    late = threading.Event()
+    alarm: threading.Timer | None = None
+    begun = time.monotonic()
     try:
+        connection.connect()
+        # The socket's own timeout starts anew with every byte that arrives; this one does not.
+        left_s = max(0.0, timeout_s - (time.monotonic() - begun))
+        alarm = threading.Timer(left_s, _hang_up, (connection.sock, late))
+        alarm.daemon = True
+        alarm.start()
         own_host = any(name.lower() == "host" for name in headers)
         connection.putrequest(method, target, skip_host=own_host, skip_accept_encoding=True)
         for name, value in headers.items():
@@ -72,9 +78,10 @@ def fetch(
         found = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, found, content)
     except (OSError, http.client.HTTPException, ValueError) as failure:
-        return Answer(0, error=NO_ANSWER if alarm.finished.is_set() else _reason(failure))
+        return Answer(0, error=NO_ANSWER if late.is_set() else _reason(failure))
     finally:
-        alarm.cancel()
+        if alarm is not None:
+            alarm.cancel()
         connection.close()
 
 
@@ -103,11 +110,10 @@ def _in_network(host: str, entry: str) -> bool:
         return False
 
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
-    held = connection.sock
-    if held is not None:
-        with contextlib.suppress(OSError):  # it may have ended by itself in the meantime
-            held.shutdown(socket.SHUT_RDWR)
+def _hang_up(connected: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with contextlib.suppress(OSError):  # it may have ended by itself in the meantime
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _reason(failure: Exception) -> str:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import NamedTuple, TextIO
 
-REMEMBERED = 8
+REMEMBERED = 6
 LONGEST_LINE = 300
 
 

@@ -26,7 +26,7 @@ class Application(Protocol):
         ...
 
     def stop(self) -> None:
-        """End what goes on in the background, without waiting for it."""
+        """End what goes on in the background. The server has stopped by then."""
         ...
 
 
@@ -51,8 +51,8 @@ def main(name: str, port: int, build: Build, arguments: Sequence[str] | None = N
     application.start()
     journal.say(f"{name} answers on {bind}:{server.server_port}")
     ended.wait()
-    application.stop()
     server.stop()
+    application.stop()
     return 0
 
 

@@ -1,5 +1,6 @@
 """Restocking: the bookstore orders each book that it sells again, in the background."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Mapping
@@ -29,6 +30,14 @@ class Restocker:
     def start(self) -> None:
         for index in range(WORKERS):
             threading.Thread(target=self._run, name=f"restock-{index}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Forget what waits, and let the workers end."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._orders.get_nowait()
+        for _ in range(WORKERS):
+            self._orders.put_nowait(None)
 
     def order(self, tracing: Mapping[str, str]) -> None:
         """Order one book, with the tracing headers of the sale that it replaces."""

@@ -78,9 +78,10 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: a peer that hangs up is not an event."""
 
-    def start(self) -> None:
+    def start(self, poll_s: float = 0.1) -> None:
+        """Serve from now on. A stop is noticed within `poll_s`."""
         threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.1}, name="accept", daemon=True
+            target=self.serve_forever, args=(poll_s,), name="accept", daemon=True
         ).start()
 
     def stop(self, within_s: float = 1.0) -> None:

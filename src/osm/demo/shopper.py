@@ -8,15 +8,16 @@ import threading
 import time
 from typing import NamedTuple
 
-from osm.demo.client import Answer, fetch
+from osm.demo.client import fetch
 from osm.demo.counters import Counters
-from osm.demo.journal import Journal, one_line
+from osm.demo.journal import Journal
 from osm.demo.page import Page, activity
 from osm.demo.server import Request, Response, Routes, json_response
 from osm.demo.settings import Environment, number, text, whole
 from osm.demo.verdict import Verdict
 
 OK = 200
+FIRST_ERROR = 400
 
 USER_AGENT = "Go-http-client/1.1"
 """What OSM's bookbuyer, a Go program, says it is: access policies written for OSM match on it."""
@@ -79,7 +80,6 @@ class Shopper:
         self.journal = journal
         self.counters = Counters(trade.counters)
         self._ended = threading.Event()
-        self._refusals: dict[str, str] = {}
 
     def routes(self) -> Routes:
         return {
@@ -118,18 +118,16 @@ class Shopper:
         answer = fetch("GET", url, headers, environment=self.environment)
         if answer.status == OK and url.endswith("/buy-a-book/new"):
             self._count(answer.headers.get("identity", ""))
-        if answer.status == OK:
-            self._refusals.pop(url, None)
-        if answer.status in expected:
-            if answer.status != OK:
-                self.journal.say(f"answered {answer.status}, as expected: {url}", "bad")
-                self._explain(url, answer)
-            return True
-        self.journal.say(
-            f'ERROR: response code for "{url}" is {answer.status};  expected {expected[0]}', "bad"
-        )
-        self._explain(url, answer)
-        return False
+        code = f'response code for "{url}" is {answer.status}'
+        refused = answer.status == 0 or answer.status >= FIRST_ERROR
+        reason = answer.error or answer.body.decode(errors="replace").strip()
+        why = f" ({reason})" if reason and refused else ""
+        if answer.status not in expected:
+            self.journal.say(f"ERROR: {code};  expected {expected[0]}{why}", "bad")
+            return False
+        if refused:
+            self.journal.say(f"{code}, as expected{why}", "bad")
+        return True
 
     def _count(self, identity: str) -> None:
         total, first, second = self.trade.counters
@@ -140,13 +138,6 @@ class Shopper:
                 self.journal.say(f"{deed} (total {self.counters[total]})", "good")
                 return
         self.journal.say(f'not counted: a book from "{identity}", which is no bookstore', "bad")
-
-    def _explain(self, url: str, answer: Answer) -> None:
-        # The same reason every second says nothing new.
-        reason = one_line(answer.error or answer.body.decode(errors="replace").strip())
-        if reason and reason != self._refusals.get(url):
-            self._refusals[url] = reason
-            self.journal.say(f"{answer.status} from {url}: {reason}", "bad")
 
     def _reset(self, _: Request) -> Response:
         self.counters.reset()

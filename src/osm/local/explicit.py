@@ -34,6 +34,11 @@ class TcpTarget(msgspec.Struct, frozen=True, order=True):
     port: int
     address: str
 
+    @property
+    def key(self) -> str:
+        """Its name in what is held from one plan to the next."""
+        return f"{self.namespace}/{self.service}:{self.port}@{self.address}"
+
 
 def tcp_targets(
     services: Sequence[Service], pods_behind: Mapping[str, Sequence[str]]
@@ -61,8 +66,20 @@ def speaks_http(port: ServicePortSpec) -> bool:
     return not any(port.name == name or port.name.startswith(f"{name}-") for name in _TCP_NAMES)
 
 
-def tell(namespace: str, address: str, targets: Sequence[TcpTarget]) -> Told:
-    """What the program of one pod must know.
+def assign_ports(
+    targets: Sequence[TcpTarget], held: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Give each target a port; what is held is kept, since running programs know it."""
+    assigned = dict(held or {})
+    for target in targets:
+        assigned.setdefault(target.key, FIRST_TCP_PORT + len(assigned))
+    return assigned
+
+
+def tell(
+    namespace: str, address: str, targets: Sequence[TcpTarget], ports: Mapping[str, int]
+) -> Told:
+    """What the program of one pod must know. `ports` are those of `assign_ports`.
 
     A service of its own namespace wins over one of the same name elsewhere; `<SERVICE>_<NAMESPACE>_…`
     names each without doubt.
@@ -75,17 +92,16 @@ def tell(namespace: str, address: str, targets: Sequence[TcpTarget]) -> Told:
         "NO_PROXY": "localhost,127.0.0.1",
         "no_proxy": "localhost,127.0.0.1",
     }
-    ports = [(target, FIRST_TCP_PORT + index) for index, target in enumerate(targets)]
-    for target, port in sorted(
-        ports, key=lambda entry: (entry[0].namespace == namespace, entry[0]), reverse=True
-    ):
+    for target in sorted(targets, key=lambda each: (each.namespace != namespace, each)):
         for name in (target.service, f"{target.service}-{target.namespace}"):
             prefix = variables.prefix_of(name)
             environment.setdefault(f"{prefix}_HOST", address)
-            environment.setdefault(f"{prefix}_PORT", str(port))
+            environment.setdefault(f"{prefix}_PORT", str(ports[target.key]))
     capture = {
         "ip": address,
         "http_port": HTTP_PORT,
-        "tcp_ports": [(f"{target.address}:{target.port}", port) for target, port in ports],
+        "tcp_ports": [
+            (f"{target.address}:{target.port}", ports[target.key]) for target in targets
+        ],
     }
     return Told(environment, msgspec.json.encode(capture).decode())

@@ -16,6 +16,8 @@ class Addresses(msgspec.Struct, frozen=True):
 
     services: Mapping[str, str] = {}
     pods: Mapping[str, str] = {}
+    tcp_ports: Mapping[str, int] = {}
+    """Where proxies listen for TCP services when nothing is redirected."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -62,6 +64,9 @@ def make_plan(
     targets = explicit.tcp_targets(
         services, {name: [ip for _, ip in found] for name, found in behind.items()}
     )
+    given = msgspec.structs.replace(
+        given, tcp_ports=explicit.assign_ports(targets, held.tcp_ports)
+    )
     made = tuple(
         pods.complete(
             each,
@@ -69,7 +74,9 @@ def make_plan(
             services,
             None
             if redirected
-            else explicit.tell(each.metadata.namespace, given.pods[each.name], targets),
+            else explicit.tell(
+                each.metadata.namespace, given.pods[each.name], targets, given.tcp_ports
+            ),
         )
         for each in wanted
     )

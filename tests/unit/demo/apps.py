@@ -52,14 +52,14 @@ def running(
     journal = Journal(log)
     application = build(environment, journal)
     server = listen(application, LOOPBACK, 0, journal)
-    server.start()
+    server.start(poll_s=0.01)
     if start:
         application.start()
     try:
         yield Running(application, f"http://{LOOPBACK}:{server.server_port}", journal, log)
     finally:
-        application.stop()
         server.stop()
+        application.stop()
 
 
 class Recorder:
@@ -83,7 +83,7 @@ def recording(*paths: str) -> Iterator[tuple[Recorder, str]]:
     methods = ("GET", "POST")
     routes: Routes = {(method, path): recorder.respond for method in methods for path in paths}
     server = Server(LOOPBACK, 0, routes, Journal(io.StringIO()))
-    server.start()
+    server.start(poll_s=0.01)
     try:
         yield recorder, f"http://{LOOPBACK}:{server.server_port}"
     finally:

@@ -4,14 +4,19 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 import pytest
+from tests.unit.demo.apps import LOOPBACK, database, free_port, running, wait_until
 
 from osm.demo import bookstore, bookwarehouse
 from osm.demo.bookwarehouse import database_address
 from osm.demo.valkey import Valkey, ValkeyError
 from osm.demo.verdict import SUCCESS
-from tests.unit.demo.apps import LOOPBACK, database, free_port, running, wait_until
+
+
+def client_of(port: int, timeout_s: float = 2.0) -> closing[Valkey]:
+    return closing(Valkey(lambda: (LOOPBACK, port), timeout_s))
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +28,8 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def place(port: int) -> dict[str, str]:
-    Valkey(lambda: (LOOPBACK, port)).write("total-books", 0)
+    with client_of(port) as client:
+        client.write("total-books", 0)
     return {"DATABASE_HOST": LOOPBACK, "DATABASE_PORT": str(port)}
 
 
@@ -36,7 +42,8 @@ def test_restocking_is_confirmed_and_kept_in_the_database(
         assert (answer.status, json.loads(answer.body)) == (200, {"restocked": 5})
         run.ask(path, "POST", b"2")
         assert run.raw() == {"totalBooks": 7}
-    assert Valkey(lambda: (LOOPBACK, port)).read("total-books") == 7
+    with client_of(port) as client:
+        assert client.read("total-books") == 7
 
 
 def test_the_total_outlives_the_warehouse(place: dict[str, str]) -> None:
@@ -134,18 +141,17 @@ def test_a_database_that_answers_nonsense_is_an_error(answer: bytes, message: st
 
         server = threading.Thread(target=serve)
         server.start()
-        client = Valkey(lambda: (LOOPBACK, int(listener.getsockname()[1])))
-        with pytest.raises(ValkeyError, match=message):
-            client.read("total-books")
-        client.close()
+        client = client_of(listener.getsockname()[1])
+        with client as database_client, pytest.raises(ValkeyError, match=message):
+            database_client.read("total-books")
         server.join(5)
 
 
 def test_a_database_that_says_nothing_is_given_up() -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
-        client = Valkey(lambda: (LOOPBACK, int(listener.getsockname()[1])), timeout_s=0.05)
-        with pytest.raises(ValkeyError, match="timed out"):
-            client.increase("total-books", 1)
+        client = client_of(listener.getsockname()[1], timeout_s=0.05)
+        with client as database_client, pytest.raises(ValkeyError, match="timed out"):
+            database_client.increase("total-books", 1)
 
 
 NAME = "database.bookwarehouse.svc.cluster.local"
@@ -167,6 +173,8 @@ ADDRESSES: list[tuple[Mapping[str, str], bool, tuple[str, int]]] = [
 
 @pytest.mark.parametrize(("environment", "resolves", "address"), ADDRESSES)
 def test_the_database_is_found_by_name_or_by_what_the_platform_says(
-    environment: Mapping[str, str], resolves: bool, address: tuple[str, int]
+    environment: Mapping[str, str],
+    resolves: bool,  # noqa: FBT001 - a column of the table
+    address: tuple[str, int],
 ) -> None:
     assert database_address(environment, lambda _: resolves) == address

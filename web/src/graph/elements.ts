@@ -107,7 +107,7 @@ function judged(node: AppNode): AppNode {
     ...node,
     ready,
     status: failed || ready === 0 ? (phases.every((phase) => phase === "starting") ? "warning" : "error") : ready < count ? "warning" : "ok",
-    statusText: ready === count ? `${ready}/${count} ready` : `${ready}/${count} ready, ${phases.join(", ")}`,
+    statusText: ready < count && count === 1 ? phases.join() : [`${ready}/${count} ready`, ...phases].join(", "),
   };
 }
 

@@ -10,10 +10,13 @@ const COLUMNS: readonly Column<DenialView>[] = [
     title: "Who → whom",
     cell: (row) => (
       <span title={row.source}>
-        <strong>{accountOf(row.source)}</strong>
-        <span class="arrow" aria-label="to"> → </span>
-        <strong>{row.destination}</strong>
-        <span class="muted">{`:${row.port}`}</span>
+        <strong>{sourceOf(row)}</strong>
+        <span class="hidden"> to</span>
+        <div>
+          <span class="arrow" aria-hidden="true">→ </span>
+          <strong>{row.destination}</strong>
+          <span class="muted">{`:${row.port}`}</span>
+        </div>
       </span>
     ),
   },
@@ -21,15 +24,19 @@ const COLUMNS: readonly Column<DenialView>[] = [
   { title: "Why", cell: (row) => <span class="tone-error">{row.reason}</span>, className: "wide" },
   { title: "Times", cell: (row) => row.count.toLocaleString(), className: "number" },
   {
-    title: "Look",
+    title: "Open",
     className: "actions",
     cell: (row) => (
       <button type="button" class="button button-small" onClick={() => { if (view.value) ask(questionOfDenial(view.value, row)); }}>
-        Explain<span class="hidden">{` ${accountOf(row.source)} to ${row.destination}`}</span>
+        Explain<span class="hidden">{` ${sourceOf(row)} to ${row.destination}`}</span>
       </button>
     ),
   },
 ];
+
+function sourceOf(row: DenialView): string {
+  return accountOf(row.source, view.value?.trust_domain ?? "");
+}
 
 /** What was refused, newest first. */
 export function Denials() {

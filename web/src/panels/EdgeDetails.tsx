@@ -18,7 +18,8 @@ export function EdgeDetails({ item }: { item: AppEdge }) {
       <SideHead>
         <h2 class="side-title">
           <span>{edge.source}</span>
-          <span class="arrow" aria-label="to"> → </span>
+          <span class="arrow" aria-hidden="true"> → </span>
+          <span class="hidden"> to </span>
           <span>{edge.destination}</span>
         </h2>
         <p class="muted">{`${edge.source_namespace} → ${edge.destination_namespace}`}</p>

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { CallError, explain } from "../api";
-import { originText } from "../format";
+import { originText, percent } from "../format";
 import type { Explanation, MeshView, Question, Step } from "../model";
 import { Code } from "../parts/Code";
 import { Icon } from "../parts/Icon";
@@ -114,8 +114,8 @@ function Answer({ answer }: { answer: Explanation }) {
                 {answer.backends.map(([name, share]) => (
                   <li key={name} class="backend">
                     <span class="mono">{name}</span>
-                    <span>{`${share}%`}</span>
-                    <meter min={0} max={100} value={share} aria-label={`share of ${name}`} />
+                    <span>{percent(share)}</span>
+                    <span class="bar" aria-hidden="true"><span style={{ width: `${Math.min(100, share)}%` }} /></span>
                   </li>
                 ))}
               </ul>

@@ -19,7 +19,7 @@ const COLUMNS: readonly Column<ProxyView>[] = [
   },
   { title: "Envoy", cell: (row) => <span class="mono">{row.version || "–"}</span> },
   {
-    title: "Look",
+    title: "Open",
     className: "actions",
     cell: (row) => (
       <details class="menu">

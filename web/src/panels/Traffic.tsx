@@ -1,4 +1,4 @@
-import { percent, rateUnit, short } from "../format";
+import { duration, percent, rateUnit, short } from "../format";
 import type { AppEdge } from "../graph/elements";
 import { Icon } from "../parts/Icon";
 import { graph, selection, view } from "../state";
@@ -28,7 +28,32 @@ export function Traffic() {
           <tbody>{edges.slice(0, MOST).map((item) => <Row key={item.id} item={item} />)}</tbody>
         </table>
       )}
+      <About />
     </section>
+  );
+}
+
+function About() {
+  const mesh = view.value;
+  if (!mesh) return null;
+  const facts: [string, string][] = [
+    ["Platform", mesh.platform],
+    ["Directory", mesh.directory],
+    ["Trust domain", mesh.trust_domain],
+    ["Running for", duration((Date.parse(mesh.now) - Date.parse(mesh.started)) / 1000)],
+  ];
+  return (
+    <>
+      <h2 class="side-section">This mesh</h2>
+      <dl class="about">
+        {facts.filter(([, value]) => value).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </>
   );
 }
 
@@ -40,10 +65,13 @@ function Row({ item }: { item: AppEdge }) {
       <th scope="row">
         <button type="button" class="traffic-name" onClick={() => { selection.value = { kind: "edge", id: item.id }; }}>
           {isDenied ? <Icon name="denied" label="denied" /> : <Icon name={edge.mutual_tls ? "lock" : "unlocked"} label={edge.mutual_tls ? "mutual TLS" : "plaintext"} />}
-          <span>
-            {edge.source}
-            <span class="arrow" aria-label="to"> → </span>
-            {edge.destination}
+          <span class="traffic-ends">
+            <span>{edge.source}</span>
+            <span>
+              <span class="arrow" aria-hidden="true">→ </span>
+              <span class="hidden">to </span>
+              {edge.destination}
+            </span>
           </span>
         </button>
         <div class="traffic-sub">

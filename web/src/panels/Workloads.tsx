@@ -34,7 +34,7 @@ const COLUMNS: readonly Column<WorkloadView>[] = [
   { title: "Services", cell: (row) => row.services.map((service) => <span key={service} class="chip mono">{service}</span>) },
   { title: "Identity", cell: (row) => <span class="mono muted wrap">{row.identity}</span>, className: "wide" },
   {
-    title: "Look",
+    title: "Open",
     className: "actions",
     cell: (row) => {
       const page = safeLink(row.web);

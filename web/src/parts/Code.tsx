@@ -5,7 +5,10 @@ import { Icon } from "./Icon";
 export function Code({ text, label }: { text: string; label: string }) {
   return (
     <div class="code">
-      <CopyButton text={text} />
+      <div class="code-head">
+        <span>YAML</span>
+        <CopyButton text={text} />
+      </div>
       <pre tabIndex={0} role="region" aria-label={label}>{text.split("\n").map(coloured)}</pre>
     </div>
   );
@@ -32,7 +35,7 @@ function CopyButton({ text }: { text: string }) {
     return () => clearTimeout(timer);
   }, [copied]);
   return (
-    <button type="button" class="button button-small code-copy" onClick={() => navigator.clipboard.writeText(text).then(() => setCopied(true))}>
+    <button type="button" class="button button-small" onClick={() => navigator.clipboard.writeText(text).then(() => setCopied(true))}>
       <Icon name={copied ? "check" : "copy"} />
       <span aria-live="polite">{copied ? "Copied" : "Copy"}</span>
     </button>

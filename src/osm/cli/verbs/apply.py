@@ -32,7 +32,7 @@ from osm.errors import InvalidObjects
 @mesh_option
 @output_option("json", "yaml", "name", default="text")
 def command(
-    names: tuple[str, ...], recursive: bool, dry_run: bool, mesh: str | None, output: str
+    *, names: tuple[str, ...], recursive: bool, dry_run: bool, mesh: str | None, output: str
 ) -> None:
     """Create or change objects.
 

@@ -1,6 +1,7 @@
 """`osm completion`."""
 
 import click
+from click.shell_completion import get_completion_class
 
 from osm.cli.command import Verb
 
@@ -18,9 +19,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def command(shell: str) -> None:
     """Print a script that completes commands in a shell."""
-    from click.shell_completion import get_completion_class
-
-    from osm.cli.main import osm
+    from osm.cli.main import osm  # noqa: PLC0415 - it imports this module
 
     completion = get_completion_class(shell)
     assert completion is not None

@@ -27,7 +27,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
     default=None,
     help="Open it in a browser.  [default: only where there is a desktop]",
 )
-def command(mesh: str | None, browser: bool | None) -> None:
+def command(*, mesh: str | None, browser: bool | None) -> None:
     """Open the web page of a running mesh.
 
     The page is served by the mesh, on this machine only. Its address is printed in any case.

@@ -31,6 +31,7 @@ from osm.core.api.manifest import Key
 @mesh_option
 @output_option("json", "yaml", "name", default="text")
 def command(
+    *,
     kind: str | None,
     names: tuple[str, ...],
     files: tuple[str, ...],

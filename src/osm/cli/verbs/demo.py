@@ -41,6 +41,7 @@ SCENARIOS = ("policies", "empty", "permissive", "split")
               help="Keep the demo's YAML files there.  [default: removed at the end]")  # fmt: skip
 @run_options
 def command(
+    *,
     scenario: str,
     directory: str | None,
     mesh: str,
@@ -78,7 +79,7 @@ def _presenter(scenario: str, *, quiet: bool) -> Presenter:
 
     if not is_terminal():
         return Lines(sys.stdout, sys.stderr, logs=False, next_steps=try_next)
-    from osm.cli.live import LiveView  # rich takes its time, and only a terminal needs it
+    from osm.cli.live import LiveView  # noqa: PLC0415 - rich is slow, and for terminals only
 
     return LiveView(sys.stdout, sys.stderr, try_next)
 

@@ -46,6 +46,7 @@ class Row(msgspec.Struct, frozen=True):
 @mesh_option
 @output_option("wide", "yaml", "json", "name")
 def command(
+    *,
     kinds: str,
     names: tuple[str, ...],
     namespace: str | None,

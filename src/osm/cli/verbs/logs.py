@@ -35,12 +35,12 @@ _OVERLAP = 500
 @click.option("-n", "--namespace", type=NAMESPACE, metavar="NAME", help="The workload's namespace.")
 @mesh_option
 def command(
-    workload: str, follow: bool, tail: int, proxy: bool, namespace: str | None, mesh: str | None
+    *, workload: str, follow: bool, tail: int, proxy: bool, namespace: str | None, mesh: str | None
 ) -> None:
     """Print what a workload or its proxy printed.
 
-    WORKLOAD is a workload or a Deployment, as NAME or NAMESPACE/NAME. Lines have the workload's name
-    before them when there are several.
+    WORKLOAD is a workload or a Deployment, as NAME or NAMESPACE/NAME. If it means several, each
+    line has its workload's name before it.
     """
     with connect(mesh) as client:
         found = find_workloads(client.view(), workload, namespace)

@@ -111,7 +111,7 @@ def _status(proxy: ProxyView) -> str:
 def get_from_proxy(
     query: str, pod: str, namespace: str | None, path: str | None, mesh: str | None
 ) -> None:
-    """Ask a proxy's admin interface: config_dump, clusters, stats, certs …
+    """Ask a proxy's admin interface for config_dump, clusters, stats, certs or more.
 
     QUERY is a path of Envoy's admin interface, with parameters if you like. POD is a workload or
     the Deployment that it belongs to, as NAME or NAMESPACE/NAME.
@@ -125,7 +125,7 @@ def get_from_proxy(
     elif sys.stdout.isatty():
         click.echo(printable(answer.decode(errors="replace")), nl=not answer.endswith(b"\n"))
     else:
-        click.get_binary_stream("stdout").write(answer)
+        click.echo(answer, nl=False)
 
 
 def _checked_query(query: str) -> str:

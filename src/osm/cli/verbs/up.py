@@ -25,6 +25,7 @@ from osm.core.explain.view import MeshView
 @click.argument("names", nargs=-1, required=True, metavar="PATH...")
 @run_options
 def command(
+    *,
     names: tuple[str, ...],
     mesh: str,
     isolation: str,

@@ -6,6 +6,8 @@ import click
 
 from osm import __version__
 from osm.cli.command import Verb, output_option
+from osm.cli.find_mesh import CONTROL_SOCKET, running_meshes, runtime_root
+from osm.cli.render import one_line
 
 
 @click.command(
@@ -18,11 +20,11 @@ from osm.cli.command import Verb, output_option
 )
 @click.option("--client-only", is_flag=True, help="Ask no mesh.")
 @output_option("json", "yaml", default="text")
-def command(client_only: bool, output: str) -> None:
+def command(*, client_only: bool, output: str) -> None:
     """Print the versions of this command and of the running mesh."""
     meshes = {} if client_only else _mesh_versions()
     if output != "text":
-        from osm.cli.encode import encoded
+        from osm.cli.encode import encoded  # noqa: PLC0415 - `osm version` must be quick
 
         answer: dict[str, object] = {"clientVersion": __version__}
         if not client_only:
@@ -39,14 +41,11 @@ def command(client_only: bool, output: str) -> None:
 
 
 def _mesh_versions() -> dict[str, str]:
-    from osm.cli.find_mesh import CONTROL_SOCKET, running_meshes, runtime_root
-
     root = runtime_root(os.environ, os.getuid())
     running = running_meshes(root)
     if not running:
         return {}
-    from osm.cli.client import MeshClient
-    from osm.cli.render import one_line
+    from osm.cli.client import MeshClient  # noqa: PLC0415 - as above
 
     versions = {}
     for name in running:

@@ -13,11 +13,11 @@ from osm.core.api import codes
 from osm.core.api.metadata import MeshStruct, Metadata
 from osm.core.api.problem import Problem
 from osm.core.api.scalars import (
+    TLS_VERSIONS,
     Cidr,
     GoDuration,
     NaturalNumber,
     PortNumber,
-    TLS_VERSIONS,
     TlsVersion,
     checked,
     one_of,

@@ -18,7 +18,7 @@ _DEFAULT_NAMESPACE = "default"
 class _Dumper(yaml.CSafeDumper):
     """Writes text so that every reader of YAML takes it for text, and shared values out in full."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML calls it
         return True
 
 
@@ -53,7 +53,11 @@ def key_of(raw: object) -> Key | None:
     if not isinstance(raw, Mapping):
         return None
     version, kind, metadata = raw.get("apiVersion"), raw.get("kind"), raw.get("metadata")
-    if not isinstance(version, str) or not isinstance(kind, str) or not isinstance(metadata, Mapping):
+    if (
+        not isinstance(version, str)
+        or not isinstance(kind, str)
+        or not isinstance(metadata, Mapping)
+    ):
         return None
     name, namespace = metadata.get("name"), metadata.get("namespace")
     if not isinstance(name, str) or not name:
@@ -63,7 +67,10 @@ def key_of(raw: object) -> Key | None:
     if known is not None and not known.namespaced:
         return Key(group, kind, "", name)
     return Key(
-        group, kind, namespace if isinstance(namespace, str) and namespace else _DEFAULT_NAMESPACE, name
+        group,
+        kind,
+        namespace if isinstance(namespace, str) and namespace else _DEFAULT_NAMESPACE,
+        name,
     )
 
 
@@ -187,7 +194,10 @@ def _without(text: str, document: Document) -> str:
     if document.separator == document.start:
         # The first document. Comments at the top that a blank line sets apart are the file's own.
         above = _comment_above(text[document.start : document.end])
-        header = above[: above.rfind("\n\n") + 2] if "\n\n" in above.rstrip(" \t") + "" else ""
+        paragraphs = above.splitlines(keepends=True)
+        while paragraphs and paragraphs[-1].strip():
+            paragraphs.pop()
+        header = "".join(paragraphs)
         before += header
         if after.startswith("---") and not before.strip("\ufeff \r\n"):
             after = after.partition("\n")[2] if after[3:4] in ("\n", "\r") else after

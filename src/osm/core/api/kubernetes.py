@@ -75,7 +75,7 @@ class FieldRef(KubernetesStruct, frozen=True):
 
 
 class EnvSource(KubernetesStruct, frozen=True):
-    """Where a variable's value comes from. Without `field_ref` it is a source that we do not read."""
+    """Where a variable's value comes from. Without `field_ref`: a source that we do not read."""
 
     field_ref: FieldRef | None = None
 

@@ -55,7 +55,7 @@ def workload_problems(workload: Deployment | StatefulSet) -> Iterator[Problem]:
             yield Problem(
                 ("spec", "selector", "matchLabels", name),
                 codes.SELECTOR,
-                f"the selector wants {name}={value}, and the template's pods do not have that label",
+                f"the selector wants {name}={value}, and the template has no such label",
                 f"Add `{name}: {value}` to spec.template.metadata.labels.",
             )
     yield from _pod_problems(template.spec, ("spec", "template", "spec"))

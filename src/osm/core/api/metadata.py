@@ -11,13 +11,13 @@ from osm.core.api.scalars import check_annotations, check_labels, checked
 class KubernetesStruct(
     msgspec.Struct, frozen=True, gc=False, rename="camel", repr_omit_defaults=True
 ):
-    """The part of a Kubernetes type that a mesh reads. Fields that it does not read are passed over."""
+    """The part of a Kubernetes type that a mesh reads. Other fields are passed over."""
 
     unknown_fields: ClassVar[str] = "ignore"
 
 
 class MeshStruct(msgspec.Struct, frozen=True, gc=False, rename="camel", repr_omit_defaults=True):
-    """A type of ours, or of SMI. An unknown field is reported, since it is most often a misspelling."""
+    """A type of ours, or of SMI. An unknown field is reported: mostly it is a misspelling."""
 
     unknown_fields: ClassVar[str] = "warn"
 
@@ -25,7 +25,7 @@ class MeshStruct(msgspec.Struct, frozen=True, gc=False, rename="camel", repr_omi
 class ConditionStruct(
     msgspec.Struct, frozen=True, gc=False, rename="camel", repr_omit_defaults=True
 ):
-    """Conditions of an access rule. An unknown field is refused: to pass over it would widen access."""
+    """Conditions of access. An unknown field is refused: to pass over it would widen access."""
 
     unknown_fields: ClassVar[str] = "refuse"
 

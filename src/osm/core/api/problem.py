@@ -39,7 +39,7 @@ Check = Callable[[object], Complaint | None]
 
 
 def format_path(path: Path) -> str:
-    """Write a path as `spec.rules[0].matches[1]`, and keys that are no plain words as `["a.b/c"]`."""
+    """Write a path as `spec.rules[0].matches[1]`; keys that are no plain words as `["a.b/c"]`."""
     text = ""
     for part in path:
         if isinstance(part, int):

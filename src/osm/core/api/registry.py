@@ -16,7 +16,7 @@ def _as_written(document: Document) -> Document:
     return document
 
 
-def _no_problems(form: Any) -> Iterator[Problem]:
+def _no_problems(_form: Any) -> Iterator[Problem]:
     return iter(())
 
 
@@ -25,8 +25,11 @@ def _itself(form: Any) -> object:
 
 
 class Form(msgspec.Struct, frozen=True):
-    """How one version is written: `written_as` decodes it, `problems` checks it, `convert` ends in the kind's
-    one internal form. `adapt` repairs the document before it is looked at."""
+    """How one version is written.
+
+    `adapt` repairs a document before it is looked at, `written_as` decodes it, `problems` checks
+    the result, and `convert` makes the kind's one internal form of it.
+    """
 
     written_as: type[msgspec.Struct]
     problems: Callable[[Any], Iterator[Problem]] = _no_problems
@@ -35,7 +38,7 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A kind of object. `forms` is empty for kinds that are stored and shown, and have no effect yet.
+    """A kind of object. `forms` is empty for kinds that are stored and have no effect yet.
 
     The last version is the newest.
     """
@@ -195,7 +198,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 def find_kind(text: str) -> Kind | None:
-    """Find a kind by what people type: `tt`, `traffictarget`, `TrafficTargets`, `svc`, `ts.split.smi-spec.io`."""
+    """Find a kind by what people type: `tt`, `services`, `Pod`, `ts.split.smi-spec.io`."""
     name, _, group = text.strip().lower().partition(".")
     for kind in KINDS:
         names = (kind.kind.lower(), kind.plural, *kind.short_names)

@@ -59,8 +59,8 @@ def check_label(value: object) -> Complaint | None:
         return None
     return Complaint(
         codes.NAME,
-        f"{str(value)!r} is no name: at most 63 lower-case letters, digits and dashes, with a letter "
-        "or digit at both ends",
+        f"{str(value)!r} is no name: at most 63 lower-case letters, digits and dashes, "
+        "with a letter or digit at both ends",
         _suggest(str(value), 63, "-"),
     )
 
@@ -79,8 +79,8 @@ def check_subdomain(value: object) -> Complaint | None:
         return None
     return Complaint(
         codes.NAME,
-        f"{str(value)!r} is no name: at most 253 lower-case letters, digits, dashes and dots, with a "
-        "letter or digit at both ends",
+        f"{str(value)!r} is no name: at most 253 lower-case letters, digits, dashes and dots, "
+        "with a letter or digit at both ends",
         _suggest(str(value), 253, "-."),
     )
 
@@ -175,9 +175,11 @@ def check_labels(value: object) -> Complaint | None:
         return None
     for name, text in value.items():
         complaint = _label_name(name)
-        if complaint is None and not _LABEL_VALUE.fullmatch(str(text)):
-            complaint = (f"the value {str(text)!r} is no label: at most 63 letters, digits, dashes, dots "
-                         "and underscores")  # fmt: skip
+        if not complaint and not _LABEL_VALUE.fullmatch(str(text)):
+            complaint = (
+                f"the value {str(text)!r} is no label: at most 63 letters, digits, dashes, dots "
+                "and underscores, with a letter or digit at both ends"
+            )
         if complaint:
             return Complaint(
                 codes.LABEL, complaint, "Free text belongs into annotations.", within=(name,)

@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
-import msgspec.inspect as inspect
+from msgspec import inspect
 
 from osm.core.api import codes
 from osm.core.api.problem import Path, Problem
@@ -35,7 +35,7 @@ def _type_information(type_: type) -> inspect.Type:
 
 
 def shape_problems(
-    value: Mapping[str, object], type_: type, *, written: Written = lambda path: ""
+    value: Mapping[str, object], type_: type, *, written: Written
 ) -> Iterator[Problem]:
     """Find what keeps a value from being a `type_`, and fields that it does not have."""
     return _problems(value, _type_information(type_), (), written)

@@ -59,7 +59,7 @@ def _destination_problems(form: DestinationForm, namespace: str, path: Path) -> 
         yield Problem(
             (*path, "namespace"),
             codes.DESTINATION_NAMESPACE,
-            f"the destination is in namespace {form.namespace}, and this TrafficTarget in {namespace}",
+            f"the destination is in namespace {form.namespace}, this TrafficTarget in {namespace}",
             f"A TrafficTarget stands in its destination's namespace: `metadata.namespace: "
             f"{form.namespace}`.",
         )
@@ -97,6 +97,7 @@ def _rule_problems(form: RuleForm, path: Path) -> Iterator[Problem]:
 def group_problems(form: GroupV1Alpha1 | Group) -> Iterator[Problem]:
     """Header names are names, and matches can be told apart."""
     matches: Sequence[MatchForm]
+    path: Path
     if isinstance(form, Group):
         matches, path = form.spec.matches, ("spec", "matches")
     else:
@@ -177,7 +178,7 @@ def split_problems(form: SplitV1Alpha1 | Split) -> Iterator[Problem]:
 def _weight_problems(form: BackendForm, path: Path) -> Iterator[Problem]:
     try:
         weight = weight_of(form.weight)
-    except (ValueError, OverflowError):
+    except ValueError:
         yield Problem(
             path,
             codes.WEIGHT,

@@ -177,8 +177,8 @@ class Split(MeshStruct, frozen=True):
     spec: SplitSpec
 
 
-def weight_of(written: int | str | float) -> Fraction:
-    """Read a weight. Raises ValueError (or OverflowError for an infinite number) when it is none."""
+def weight_of(written: int | str | float) -> Fraction:  # noqa: PYI041 - integers stay exact
+    """Read a weight. Raises ValueError when it is none."""
     if isinstance(written, str):
         return parse_quantity(written)
     # A float's shortest decimal form is what the person wrote.

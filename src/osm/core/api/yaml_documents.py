@@ -1,5 +1,7 @@
-"""Where the documents of a YAML text begin and end. A `---` or `...` in the first column always
-separates, whatever stands before it (YAML 1.1 §9.1.2), so a broken document hides no other.
+"""Where the documents of a YAML text begin and end.
+
+A `---` or `...` in the first column always separates, whatever stands before it (YAML 1.1 §9.1.2),
+so a broken document hides no other.
 """
 
 import msgspec

@@ -93,6 +93,7 @@ _MEANINGS = (
         "Write it, or remove the comma.",
     ),
 )
+_UNCLOSED = ("end of stream", "document indicator", "expected ',' or")
 
 
 def explain_error(error: yaml.YAMLError, text: str) -> tuple[int, str, str, str]:
@@ -113,7 +114,7 @@ def explain_error(error: yaml.YAMLError, text: str) -> tuple[int, str, str, str]
         )
     # An open quote or bracket is reported where the text ends; people look for where it began.
     began = error.context_mark
-    if began is not None and ("end of stream" in problem or "document indicator" in problem):
+    if began is not None and any(part in problem for part in _UNCLOSED):
         line = int(began.line)
     for part, message, hint in _MEANINGS:
         if part in problem:

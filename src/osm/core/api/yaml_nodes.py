@@ -128,11 +128,12 @@ class _Reader:
                 self._add(self._alias(event), None)
 
     def _line(self, event: yaml.Event) -> int:
-        return self._first_line + int(event.start_mark.line)
+        mark = event.start_mark
+        return self._first_line + (int(mark.line) if mark else 0)
 
     def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag not in _HARMLESS:
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
             raise _Unreadable(
                 self._line(event),
                 codes.TAG,
@@ -143,7 +144,9 @@ class _Reader:
     def _scalar(self, event: yaml.ScalarEvent) -> Node:
         text = event.value
         plain = event.tag is None and event.implicit[0]
-        return Node(resolve_plain(text) if plain else text, self._line(event), text if plain else "")
+        return Node(
+            resolve_plain(text) if plain else text, self._line(event), text if plain else ""
+        )
 
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         self._check_tag(event)
@@ -180,7 +183,9 @@ class _Reader:
             node.value = [child.value for child in node.items]
         if node.height > DEEPEST:
             raise _Unreadable(
-                node.line, codes.TOO_DEEP, f"nested more than {DEEPEST} levels deep, with its aliases"
+                node.line,
+                codes.TOO_DEEP,
+                f"nested more than {DEEPEST} levels deep, with its aliases",
             )
         self._add(node, closed.anchor)
 
@@ -234,7 +239,9 @@ class _Reader:
             return
         key = node.value
         if not isinstance(key, str):
-            what = "is empty" if key is None else f"is read as {str(key).lower()}, which is not text"
+            what = (
+                "is empty" if key is None else f"is read as {str(key).lower()}, which is not text"
+            )
             self.problems.append(
                 YamlProblem(
                     node.line,

@@ -39,7 +39,7 @@ def parse(text: bytes | str, *, file: str) -> Parsed:
     if len(text) > LARGEST:
         return _refused(
             codes.TOO_LARGE,
-            f"{len(text) // 1024 // 1024} MB are too much; a file may have {LARGEST // 1024 // 1024} MB",
+            f"too large; a file may have {LARGEST // 1024 // 1024} MB",
             "Split it into several files.",
             file,
         )

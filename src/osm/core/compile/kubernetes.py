@@ -61,6 +61,7 @@ def compile_workloads(
 def _workload(pod: Pod, trust_domain: str) -> Workload:
     meta, spec, status = pod.metadata, pod.spec, pod.status
     placement = local_placement(meta.annotations)
+    owner_kind, owner_name = _owner(pod)
     return Workload(
         namespace=meta.namespace,
         name=meta.name,
@@ -76,13 +77,22 @@ def _workload(pod: Pod, trust_domain: str) -> Workload:
             )
         ),
         ready=any(c.type == "Ready" and c.status == "True" for c in status.conditions),
-        owner_kind=placement.owner_kind or "Pod",
-        owner_name=placement.owner_name or meta.name,
+        owner_kind=owner_kind,
+        owner_name=owner_name,
         subdomain=spec.subdomain,
         app_ip=placement.app_ip,
         inbound=placement.inbound,
         capture=placement.capture,
     )
+
+
+def _owner(pod: Pod) -> tuple[str, str]:
+    """What made the pod, as people know it: of a ReplicaSet, the Deployment (`reference/osm.md` §5.3)."""
+    for owner in pod.metadata.owner_references:
+        if owner.kind == "ReplicaSet" and "-" in owner.name:
+            return "Deployment", owner.name.rpartition("-")[0]
+        return owner.kind, owner.name
+    return "Pod", pod.metadata.name
 
 
 class Services(msgspec.Struct, frozen=True):

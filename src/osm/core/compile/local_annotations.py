@@ -13,7 +13,10 @@ PREFIX = "local.openservicemesh.io/"
 INBOUND_ADDRESS = PREFIX + "inbound-address"
 APP_IP = PREFIX + "app-ip"
 CAPTURE = PREFIX + "capture"
-OWNER = PREFIX + "owner"
+FORWARD = PREFIX + "forward"
+"""`<port of this machine>:<port of the pod>`: a page that `osm up` makes reachable."""
+COUNTERS = PREFIX + "counters"
+"""`<port>/<path>`: where a demo application shows its counters as JSON."""
 
 
 class Placement(msgspec.Struct, frozen=True, gc=False):
@@ -22,8 +25,6 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     inbound: str = ""
     app_ip: str = "127.0.0.1"
     capture: Capture = Redirected()
-    owner_kind: str = ""
-    owner_name: str = ""
 
 
 class _Explicit(msgspec.Struct, frozen=True):
@@ -39,11 +40,8 @@ def local_placement(annotations: Mapping[str, str]) -> Placement:
     if text != "redirected":
         explicit = msgspec.json.decode(text, type=_Explicit)
         capture = Explicit(explicit.ip, explicit.http_port, explicit.tcp_ports)
-    owner_kind, _, owner_name = annotations.get(OWNER, "").partition("/")
     return Placement(
         inbound=annotations.get(INBOUND_ADDRESS, ""),
         app_ip=annotations.get(APP_IP, "127.0.0.1"),
         capture=capture,
-        owner_kind=owner_kind,
-        owner_name=owner_name,
     )

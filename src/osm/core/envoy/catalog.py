@@ -31,10 +31,11 @@ from osm.core.envoy.route import InboundRoutes, OutboundHost, OutboundRoutes, Ou
 from osm.core.envoy.secret import CertificateSecret, TrustSecret
 from osm.core.envoy.tls import TlsSettings
 from osm.core.model.access import AccessRule
+from osm.core.model.directory import Directory
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.mesh import Model
 from osm.core.model.route import RouteRule
-from osm.core.model.service import PortName, Protocol, ServiceName, ServicePort
+from osm.core.model.service import Protocol, ServicePort
 from osm.core.model.workload import Explicit, SocketAddress, Workload
 from osm.core.xds import types
 
@@ -73,12 +74,7 @@ class Catalog:
         self.model = model
         self._credentials = credentials
         self._tls = TlsSettings.of(model.settings)
-        self._by_address: dict[tuple[str, int], list[ServicePort]] = {}
-        self._by_cluster: dict[str, ServicePort] = {}
-        for port in sorted(model.services.values()):
-            for ip in port.addresses:
-                self._by_address.setdefault((ip, port.name.port), []).append(port)
-            self._by_cluster.setdefault(port.cluster_name, port)
+        self.directory = Directory(model)
         self._http_ports = tuple(
             sorted({p.name.port for p in model.services.values() if p.protocol.is_http})
         )
@@ -146,34 +142,12 @@ class Catalog:
 
     # Outbound: services
 
-    def resolve(self, authority: str, port: int, namespace: str) -> ServicePort | None:
-        """The service port that an authority names, as an application in `namespace` writes it.
-
-        `port` is the connection's destination port, or 0 when only the authority can tell (then 80).
-        Service names follow Kubernetes' DNS; an address is taken as well.
-        """
-        host, colon, number = authority.lower().rpartition(":")
-        if not colon:
-            host, number = authority.lower(), ""
-        if number and not (number.isdecimal() and len(number) <= 5):
-            return None
-        if port and number and int(number) != port:
-            return None
-        wanted = port or int(number or 80)
-        host = host.removesuffix(".")
-        for service in _service_names(host, namespace):
-            found = self.model.services.get(PortName(service, wanted))
-            if found is not None:
-                return found
-        by_address = self._by_address.get((host, wanted), [])
-        return by_address[0] if by_address else None
-
     def _virtual_host(self, workload: Workload, name: str) -> OutboundHost | None:
         routes, _, authority = name.partition("/")
         number = names.parse_outbound_routes(routes)
         if number is None:
             return None
-        port = self.resolve(authority, number, workload.namespace)
+        port = self.directory.by_authority(authority, number, workload.namespace)
         if port is None or not port.protocol.is_http:
             return None
         rules = tuple(self._outbound_rule(rule) for rule in self.model.routes[port.name].rules)
@@ -197,16 +171,13 @@ class Catalog:
 
     def _service_cluster(self, name: str) -> ServiceCluster | None:
         """A cluster by its own name, or by the address `<ip>:<port>` of a TCP connection."""
-        port = self._by_cluster.get(name)
+        port = self.directory.by_cluster(name)
         if port is not None:
             return self._cluster(name, name, port)
-        ip, _, number = name.rpartition(":")
-        if not number.isdecimal() or len(number) > 5:
+        port = self.directory.tcp_by_address(name)
+        if port is None:
             return None
-        candidates = [p for p in self._by_address.get((ip, int(number)), []) if not p.protocol.is_http]
-        if not candidates:
-            return None
-        port = candidates[0]
+        ip = name.rpartition(":")[0]
         # One pod of a headless service was chosen by its address: only that endpoint will do.
         eds_name = f"{port.cluster_name}@{ip}" if port.headless else port.cluster_name
         return self._cluster(name, eds_name, port)
@@ -224,7 +195,7 @@ class Catalog:
 
     def _endpoints(self, name: str) -> Endpoints | None:
         cluster, at, ip = name.partition("@")
-        port = self._by_cluster.get(cluster)
+        port = self.directory.by_cluster(cluster)
         if port is None:
             return None
         members = self.model.endpoints.get(port.name, ())
@@ -282,12 +253,9 @@ class Catalog:
             )
         ]
         for address, local in capture.tcp_ports:
-            ip, _, number = address.rpartition(":")
-            ports = [
-                p for p in self._by_address.get((ip, int(number)), []) if not p.protocol.is_http
-            ]
-            if ports:
-                rules = self.model.routes[ports[0].name].rules
+            port = self.directory.tcp_by_address(address)
+            if port is not None:
+                rules = self.model.routes[port.name].rules
                 listeners.append(
                     ExplicitTcpListener(
                         f"{names.OUTBOUND_LISTENER}.{address}",
@@ -419,20 +387,3 @@ class Catalog:
 
 def _local_name(port: ServicePort) -> str:
     return port.cluster_name + LOCAL_SUFFIX
-
-
-def _service_names(host: str, namespace: str) -> list[ServiceName]:
-    """What a host may mean: `svc`, `svc.ns`, with `.svc`, `.svc.cluster` or `.svc.cluster.local`, and
-    the same with a pod's stable name in front."""
-    if "." not in host:
-        return [ServiceName(namespace, host)]
-    for suffix in ("svc.cluster.local", "svc.cluster", "svc"):
-        if host.endswith("." + suffix):
-            host = host.removesuffix("." + suffix)
-            break
-    match host.split("."):
-        case [service, space]:
-            return [ServiceName(space, service)]
-        case [pod, service, space]:
-            return [ServiceName(space, service, pod)]
-    return []

@@ -16,6 +16,7 @@ from osm.core.envoy.route import RBAC_FILTER
 from osm.core.model.identity import Identity
 
 DENIED_HEADER = "x-osm-denied"
+PORT_TAG = "osm.port"
 _BODY = (
     "access denied by the mesh: {source} may not %REQ(:METHOD)% %PATH(NQ:PATH)% "
     "of {destination} (%RESPONSE_CODE_DETAILS%)\n"
@@ -98,12 +99,14 @@ def _denied(namespace: str) -> accesslog_pb2.AccessLogFilter:
 
 def _to_control_plane(kind: str, port: int) -> als_pb2.CommonGrpcAccessLogConfig:
     config = als_pb2.CommonGrpcAccessLogConfig(
-        # The port is what an entry does not say: between proxies there may be none (unix sockets).
-        log_name=f"denied-{kind}.{port}",
+        log_name=f"denied-{kind}",
         grpc_service=grpc_service_pb2.GrpcService(
             envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=CONTROL_PLANE_CLUSTER)
         ),
         transport_api_version=2,
     )
     config.buffer_flush_interval.FromMilliseconds(200)
+    # Which port was meant is what an entry does not say by itself: proxies may talk over unix sockets.
+    tag = config.custom_tags.add(tag=PORT_TAG)
+    tag.literal.value = str(port)
     return config

@@ -1,0 +1,84 @@
+"""Finding things in a model by the names that applications and people use."""
+
+from osm.core.model.mesh import Model
+from osm.core.model.service import PortName, ServiceName, ServicePort
+from osm.core.model.workload import Workload
+
+
+class Directory:
+    """Look-ups of service ports by authority, address and cluster, and of workloads by name."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._by_address: dict[tuple[str, int], list[ServicePort]] = {}
+        self._by_cluster: dict[str, ServicePort] = {}
+        for port in sorted(model.services.values()):
+            for ip in port.addresses:
+                self._by_address.setdefault((ip, port.name.port), []).append(port)
+            self._by_cluster.setdefault(port.cluster_name, port)
+
+    def by_authority(self, authority: str, port: int, namespace: str) -> ServicePort | None:
+        """The service port that an authority names, as an application in `namespace` writes it.
+
+        `port` is the connection's destination port, or 0 when only the authority can tell (then 80).
+        Service names follow Kubernetes' DNS; an address is taken as well.
+        """
+        host, colon, number = authority.lower().rpartition(":")
+        if not colon:
+            host, number = authority.lower(), ""
+        if number and not _is_number(number):
+            return None
+        if port and number and int(number) != port:
+            return None
+        wanted = port or int(number or 80)
+        host = host.removesuffix(".")
+        for service in service_names(host, namespace):
+            found = self._model.services.get(PortName(service, wanted))
+            if found is not None:
+                return found
+        return next(iter(self._by_address.get((host, wanted), [])), None)
+
+    def tcp_by_address(self, address: str) -> ServicePort | None:
+        """The TCP service port at `<ip>:<port>`."""
+        ip, _, number = address.rpartition(":")
+        if not _is_number(number):
+            return None
+        found = self._by_address.get((ip, int(number)), [])
+        return next((port for port in found if not port.protocol.is_http), None)
+
+    def by_cluster(self, name: str) -> ServicePort | None:
+        return self._by_cluster.get(name)
+
+    def workloads(self, name: str) -> tuple[Workload, ...]:
+        """Workloads of `[namespace/]name`: a workload's own name, its owner's, or its account's."""
+        namespace, _, short = name.rpartition("/")
+        here = [w for w in self._model.workloads.values() if not namespace or w.namespace == namespace]
+        for chosen in (
+            [w for w in here if w.name == short],
+            [w for w in here if w.owner_name == short],
+            [w for w in here if w.identity.service_account == short],
+        ):
+            if chosen:
+                return tuple(sorted(chosen))
+        return ()
+
+
+def service_names(host: str, namespace: str) -> list[ServiceName]:
+    """What a host may mean: `svc`, `svc.ns`, with `.svc`, `.svc.cluster` or `.svc.cluster.local`, and
+    the same with a pod's stable name in front."""
+    if "." not in host:
+        return [ServiceName(namespace, host)]
+    for suffix in ("svc.cluster.local", "svc.cluster", "svc"):
+        if host.endswith("." + suffix):
+            host = host.removesuffix("." + suffix)
+            break
+    match host.split("."):
+        case [service, space]:
+            return [ServiceName(space, service)]
+        case [pod, service, space]:
+            return [ServiceName(space, service, pod)]
+    return []
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5

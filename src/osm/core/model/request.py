@@ -1,0 +1,103 @@
+"""A request, and whether a match fits it: the same decision that Envoy takes, made without it."""
+
+import re2
+import msgspec
+
+from osm.core.model.route import HttpMatch, PathMatch, ValueMatch
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """An HTTP request. `path` is normalised and without its query; names of headers are lower-case."""
+
+    method: str
+    path: str
+    authority: str
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, several of them joined by commas, as Envoy joins them."""
+        match name:
+            case ":authority" | "host":
+                return self.authority
+            case ":method":
+                return self.method
+        values = [value for key, value in self.headers if key == name]
+        return ",".join(values) if values else None
+
+
+def split_target(target: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The path and the query parameters of a request target."""
+    path, _, query = target.partition("?")
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return path, tuple((name, value) for name, _, value in pairs)
+
+
+def has_escaped_slash(path: str) -> bool:
+    """Such a request is answered with a redirect to the plain path, before any rule looks at it."""
+    lowered = path.lower()
+    return "%2f" in lowered or "%5c" in lowered
+
+
+def normalise_path(path: str) -> str:
+    """The path as Envoy's `normalize_path` and `merge_slashes` leave it (RFC 3986 §6.2.2)."""
+    plain = _decode_unreserved(path).replace("\\", "/")
+    out: list[str] = []
+    segments = plain.split("/")[1:]
+    for position, segment in enumerate(segments):
+        is_last = position == len(segments) - 1
+        if segment == "..":
+            if out:
+                out.pop()
+            if is_last:
+                out.append("")
+        elif segment == ".":
+            if is_last:
+                out.append("")
+        elif segment or is_last:
+            out.append(segment)
+    return "/" + "/".join(out)
+
+
+def _decode_unreserved(path: str) -> str:
+    parts = path.split("%")
+    out = [parts[0]]
+    for part in parts[1:]:
+        if len(part) >= 2 and part[0] in _HEX and part[1] in _HEX:
+            byte = int(part[:2], 16)
+            if byte in _UNRESERVED:
+                out.append(chr(byte) + part[2:])
+                continue
+        out.append("%" + part)
+    return "".join(out)
+
+
+def fits(match: HttpMatch, request: Request) -> bool:
+    """Whether every part of the match fits the request."""
+    if match.methods and request.method not in match.methods:
+        return False
+    if match.path is not None and not path_fits(match.path, request.path):
+        return False
+    return all(_value_fits(header, request.header(header.name)) for header in match.headers) and all(
+        _value_fits(p, dict(reversed(request.query)).get(p.name)) for p in match.query
+    )
+
+
+def path_fits(match: PathMatch, path: str) -> bool:
+    match match.kind:
+        case "exact":
+            return path == match.value
+        case "prefix":
+            prefix = match.value.rstrip("/")
+            return path == prefix or path.startswith(prefix + "/")
+        case _:
+            return bool(re2.fullmatch(match.value, path))
+
+
+def _value_fits(match: ValueMatch, value: str | None) -> bool:
+    if value is None:
+        return False
+    return value == match.value if match.kind == "exact" else bool(re2.fullmatch(match.value, value))

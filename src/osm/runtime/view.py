@@ -1,0 +1,282 @@
+"""What a person sees of a mesh, put together from what its parts know. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from osm.ads.session import Session
+from osm.core.api.kubernetes import Pod
+from osm.core.api.manifest import Manifest
+from osm.core.explain.remedy import remedy_for
+from osm.core.explain.view import (
+    DenialView,
+    EdgeView,
+    ObjectView,
+    ProxyView,
+    ResourceTypeView,
+    WorkloadView,
+)
+from osm.core.model.identity import Identity
+from osm.core.model.mesh import Model
+from osm.core.model.origin import Finding, Severity
+from osm.core.model.request import Request, normalise_path, split_target
+from osm.core.model.service import PortName, ServicePort
+from osm.core.model.workload import Workload
+from osm.core.xds import types
+from osm.telemetry.access_log import DenialRate
+from osm.telemetry.traffic import EdgeTraffic
+
+Ends = tuple[str, str, str, str]
+"""Source namespace and app, destination namespace and app."""
+
+
+class Split(msgspec.Struct, frozen=True):
+    """The share of a service's traffic that a route gives to a backend."""
+
+    service: str
+    percent: float
+
+
+class Refusals(msgspec.Struct):
+    """What the mesh refused along one edge."""
+
+    newest: DenialView
+    per_second: float = 0.0
+    total: int = 0
+
+
+def workload_views(
+    model: Model, pods: Iterable[Pod], pages: Mapping[tuple[str, str], str]
+) -> tuple[WorkloadView, ...]:
+    """Workloads in the order of their names, starting and failing ones among them."""
+    return tuple(
+        _workload_view(model, pod, pages)
+        for pod in sorted(pods, key=lambda pod: (pod.metadata.namespace, pod.metadata.name))
+    )
+
+
+def _workload_view(
+    model: Model, pod: Pod, pages: Mapping[tuple[str, str], str]
+) -> WorkloadView:
+    meta = pod.metadata
+    key = (meta.namespace, meta.name)
+    known = model.workloads.get(key)
+    account = pod.spec.service_account_name or "default"
+    identity = Identity(model.settings.trust_domain, meta.namespace, account)
+    ready = next((c for c in pod.status.conditions if c.type == "Ready"), None)
+    services = {str(name.service) for name in model.services_of.get(key, ()) if not name.service.subdomain}
+    return WorkloadView(
+        namespace=meta.namespace,
+        name=meta.name,
+        app=known.owner_name if known else meta.name,
+        service_account=account,
+        identity=identity.spiffe_id,
+        phase=_phase(pod),
+        reason=(ready.message or ready.reason) if ready and ready.status != "True" else "",
+        restarts=sum(status.restart_count for status in pod.status.container_statuses),
+        services=tuple(sorted(services)),
+        web=pages.get(key, ""),
+    )
+
+
+def _phase(pod: Pod) -> str:
+    ready = next((c for c in pod.status.conditions if c.type == "Ready"), None)
+    if ready is not None and ready.status == "True":
+        return "ready"
+    if pod.status.phase == "Failed":
+        return "failed"
+    if any(status.restart_count for status in pod.status.container_statuses):
+        return "restarting"
+    return "unready" if pod.status.phase == "Running" else "starting"
+
+
+def edge_views(
+    model: Model,
+    traffic: Sequence[EdgeTraffic],
+    denials: Sequence[DenialView],
+    rates: Mapping[tuple[str, str], DenialRate],
+) -> tuple[EdgeView, ...]:
+    """Who talks to whom. A refusal has the reason and what would allow it."""
+    refused: dict[Ends, Refusals] = {}
+    for denial in denials:  # newest first
+        ends = _ends(model, denial.source, denial.destination)
+        if ends is not None:
+            refused.setdefault(ends, Refusals(denial))
+    for (source, destination), rate in rates.items():
+        ends = _ends(model, source, destination)
+        if ends in refused:
+            refused[ends].per_second += rate.per_second
+            refused[ends].total += rate.total
+    splits = _splits(model)
+    return tuple(_edge_view(model, each, refused, splits) for each in traffic)
+
+
+def _edge_view(
+    model: Model,
+    each: EdgeTraffic,
+    refused: Mapping[Ends, Refusals],
+    splits: Mapping[tuple[str, str], Split],
+) -> EdgeView:
+    edge = each.edge
+    denied = refused.get(
+        (edge.source_namespace, edge.source, edge.destination_namespace, edge.destination)
+    )
+    is_http = edge.protocol == "http"
+    rate = denied.per_second if denied else 0.0
+    split = splits.get((edge.destination_namespace, edge.destination)) if is_http else None
+    return EdgeView(
+        source_namespace=edge.source_namespace,
+        source=edge.source,
+        destination_namespace=edge.destination_namespace,
+        destination=edge.destination,
+        protocol=edge.protocol,
+        requests_per_second=round(each.requests_per_second, 2),
+        success_percent=each.success_percent(rate),
+        p50_ms=each.p50_ms,
+        p99_ms=each.p99_ms,
+        total=each.total,
+        denied_per_second=round(rate, 2),
+        denied_total=denied.total if denied else 0,
+        deny_reason=denied.newest.reason if denied and rate else "",
+        remedy=_remedy(model, denied.newest) if denied and rate else "",
+        mutual_tls=True,
+        split_percent=split.percent if split else None,
+        split_service=split.service if split else "",
+    )
+
+
+def _ends(model: Model, source: str, destination: str) -> Ends | None:
+    sender = _workload_of_account(model, source)
+    namespace, _, name = destination.partition("/")
+    receiver = model.workloads.get((namespace, name))
+    if sender is None or receiver is None:
+        return None
+    return sender.namespace, sender.owner_name, receiver.namespace, receiver.owner_name
+
+
+def _workload_of_account(model: Model, account: str) -> Workload | None:
+    namespace, _, name = account.partition("/")
+    return next(
+        (
+            w
+            for w in sorted(model.workloads.values())
+            if w.namespace == namespace and w.identity.service_account == name
+        ),
+        None,
+    )
+
+
+def _remedy(model: Model, denial: DenialView) -> str:
+    source = _workload_of_account(model, denial.source)
+    namespace, _, name = denial.destination.partition("/")
+    destination = model.workloads.get((namespace, name))
+    if source is None or destination is None:
+        return ""
+    port = _port_in_front(model, destination, denial.port)
+    if port is None:
+        return ""
+    request = None
+    if denial.method:
+        path, query = split_target(denial.path)
+        request = Request(denial.method, normalise_path(path), "", (), query)
+    return remedy_for(model, source.identity, [(destination.identity, port)], request)
+
+
+def _port_in_front(model: Model, workload: Workload, target_port: int) -> ServicePort | None:
+    names: tuple[PortName, ...] = model.services_of.get((workload.namespace, workload.name), ())
+    ports = (model.services[name] for name in names)
+    return next((port for port in ports if port.target_port == target_port), None)
+
+
+def _splits(model: Model) -> Mapping[tuple[str, str], Split]:
+    """Shares by namespace and app of the backends' workloads."""
+    shares: dict[tuple[str, str], Split] = {}
+    for port, route in sorted(model.routes.items()):
+        for rule in route.rules:
+            total = sum(backend.weight for backend in rule.backends)
+            if rule.origin.kind != "TrafficSplit" or not total:
+                continue
+            for backend in rule.backends:
+                percent = round(100 * backend.weight / total, 1)
+                for workload, names in model.services_of.items():
+                    if backend.port in names and workload in model.workloads:
+                        owner = model.workloads[workload].owner_name
+                        shares[workload[0], owner] = Split(str(port.service), percent)
+    return shares
+
+
+def proxy_views(
+    model: Model,
+    sessions: Mapping[str, Session],
+    now: float,
+    expiry: Mapping[Identity, datetime],
+) -> tuple[ProxyView, ...]:
+    """Every workload's proxy, connected or not. `now` is on the sessions' steady clock."""
+    views = []
+    for workload in sorted(model.workloads.values()):
+        session = sessions.get(workload.proxy.name)
+        expires = expiry.get(workload.identity)
+        views.append(
+            ProxyView(
+                namespace=workload.namespace,
+                name=workload.name,
+                identity=workload.identity.spiffe_id,
+                connected=session is not None,
+                in_sync=session is not None and session.stream.in_sync,
+                version=session.version if session else "",
+                connected_s=round(now - session.connected_at, 1) if session else 0.0,
+                certificate_expires=expires.isoformat(timespec="seconds") if expires else "",
+                types=_type_views(session) if session else (),
+            )
+        )
+    return tuple(views)
+
+
+def _type_views(session: Session) -> tuple[ResourceTypeView, ...]:
+    return tuple(
+        ResourceTypeView(
+            type=types.SHORT_NAMES[type_url],
+            resources=sum(1 for version in state.versions.values() if version),
+            sent=state.sent,
+            acknowledged=state.acknowledged,
+            refused=state.refused,
+            last_error=state.last_error,
+        )
+        for type_url in types.ORDER
+        if (state := session.stream.types.get(type_url)) is not None
+    )
+
+
+def object_views(
+    manifests: Iterable[Manifest], findings: Sequence[Finding]
+) -> tuple[ObjectView, ...]:
+    """Every object with its findings."""
+    by_object: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.origin:
+            origin = finding.origin
+            by_object.setdefault((origin.kind, origin.namespace, origin.name), []).append(finding)
+    views = []
+    for manifest in sorted(manifests, key=lambda m: m.key):
+        key = manifest.key
+        found = by_object.get((key.kind, key.namespace, key.name), [])
+        status = "ok"
+        if any(f.severity is Severity.ERROR for f in found):
+            status = "error"
+        elif any(f.severity is Severity.WARNING for f in found):
+            status = "warning"
+        version = str(manifest.raw.get("apiVersion", "")).rpartition("/")[2]
+        views.append(
+            ObjectView(
+                group=key.group,
+                version=version,
+                kind=key.kind,
+                namespace=key.namespace,
+                name=key.name,
+                where=manifest.where,
+                status=status,
+                findings=tuple(str(f) for f in found),
+            )
+        )
+    return tuple(views)

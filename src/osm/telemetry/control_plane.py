@@ -1,0 +1,147 @@
+"""The control plane's own metrics: OSM's names (`reference/osm.md` §5.3), and a few more.
+
+Only what is really counted is here. Series of a proxy go when the proxy goes, so that pods that come
+and go leave nothing behind.
+"""
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from osm.telemetry.bare_counter import BareCounter
+
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 90)
+_FINE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, *_SECONDS)
+"""OSM's, and finer ones before them: its buckets begin where our slowest answers are."""
+
+_PROXY = ("proxy_uuid", "identity", "type")
+
+
+class ControlPlaneMetrics:
+    """The metrics of one control plane, on the registry that it is given."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        version: str,
+        build_date: str = "",
+        git_commit: str = "",
+    ) -> None:
+        self.registry = registry
+        self._connected = Gauge(
+            "osm_proxy_connect_count", "Proxies connected to the control plane", registry=registry
+        )
+        self._reconnects = BareCounter(
+            "osm_proxy_reconnect_count", "Proxies that connected again", (), registry
+        )
+        self._sent = BareCounter(
+            "osm_proxy_response_send_success_count", "Responses sent to proxies", _PROXY, registry
+        )
+        self._unsent = BareCounter(
+            "osm_proxy_response_send_error_count", "Responses not sent", _PROXY, registry
+        )
+        self._requests = BareCounter(
+            "osm_proxy_xds_request_count", "Requests made by proxies", _PROXY, registry
+        )
+        self._broadcasts = BareCounter(
+            "osm_proxy_broadcast_event_count", "Changes that concerned every proxy", (), registry
+        )
+        self._updates = Histogram(
+            "osm_proxy_config_update_time",
+            "Seconds from a change to its acknowledgement by a proxy",
+            ("resource_type", "success"),
+            buckets=_FINE_SECONDS,
+            registry=registry,
+        )
+        self._nacks = BareCounter(
+            "osm_proxy_nack_count", "Configurations that a proxy refused", ("type",), registry
+        )
+        self._bytes = BareCounter(
+            "osm_proxy_push_bytes", "Bytes of configuration sent to proxies", ("type",), registry
+        )
+        self._refused = BareCounter(
+            "osm_authentication_refused_count",
+            "Clients that were not believed",
+            ("reason",),
+            registry,
+        )
+        self._issued = BareCounter("osm_cert_issued_count", "Certificates issued", (), registry)
+        self._issue_time = Histogram(
+            "osm_cert_issued_time",
+            "Seconds to issue a certificate",
+            buckets=_FINE_SECONDS,
+            registry=registry,
+        )
+        self._issue_failures = BareCounter(
+            "osm_cert_issue_error_count", "Certificates not issued, by cause", ("cause",), registry
+        )
+        self._root_expiry = Gauge(
+            "osm_root_certificate_expiry_timestamp_seconds",
+            "When the root certificate ends",
+            registry=registry,
+        )
+        self._queued = Gauge(
+            "osm_events_queued", "Changes waiting to be compiled", registry=registry
+        )
+        Gauge(
+            "osm_version_info",
+            "The version of the control plane; always 1",
+            ("version", "build_date", "git_commit"),
+            registry=registry,
+        ).labels(version, build_date, git_commit).set(1)
+
+    def connected(self, *, again: bool = False) -> None:
+        """A proxy's stream began; `again` when that proxy was here before."""
+        self._connected.inc()
+        if again:
+            self._reconnects.increment()
+
+    def disconnected(self) -> None:
+        self._connected.dec()
+
+    def forget(self, proxy: str) -> None:
+        """Drop the series of a proxy that is gone for good."""
+        for counter in (self._sent, self._unsent, self._requests):
+            counter.remove(proxy)
+
+    def requested(self, proxy: str, identity: str, type_url: str) -> None:
+        self._requests.increment(proxy, identity, type_url)
+
+    def sent(self, proxy: str, identity: str, type_url: str, size: int) -> None:
+        """A response of `size` bytes went out."""
+        self._sent.increment(proxy, identity, type_url)
+        self._bytes.increment(type_url, by=size)
+
+    def not_sent(self, proxy: str, identity: str, type_url: str) -> None:
+        self._unsent.increment(proxy, identity, type_url)
+
+    def acknowledged(self, type_url: str, seconds: float) -> None:
+        """A proxy took a change, this long after the change."""
+        self._updates.labels(type_url, "true").observe(seconds)
+
+    def refused_configuration(self, type_url: str, seconds: float) -> None:
+        """A proxy refused a change (NACK)."""
+        self._updates.labels(type_url, "false").observe(seconds)
+        self._nacks.increment(type_url)
+
+    def refused_client(self, reason: str) -> None:
+        """A client's certificate was not believed; `reason` is one of `osm.core.pki.trust.Reason`."""
+        self._refused.increment(reason)
+
+    def broadcast(self) -> None:
+        self._broadcasts.increment()
+
+    def certificate(self, outcome: str, seconds: float) -> None:
+        """What `CertificateKeeper` observes: `issued`, `failed` or `limited`."""
+        if outcome == "issued":
+            self._issued.increment()
+            self._issue_time.observe(seconds)
+        else:
+            self._issue_failures.increment(outcome)
+
+    def root_expires(self, at: datetime) -> None:
+        self._root_expiry.set(at.timestamp())
+
+    def events_queued(self, count: int) -> None:
+        self._queued.set(count)
