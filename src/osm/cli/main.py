@@ -22,7 +22,6 @@ from osm.cli.render import paint, printable
 from osm.errors import InvalidObjects, OsmError
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 VERBS: dict[str, tuple[tuple[str, str], ...]] = {
     "Run a mesh on this machine": (
@@ -116,8 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (`osm get … | head`) has enough. Python would complain at exit.
+        # click does the same, and exits with 1, when this happens before a verb's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return 1
     except Exception as error:  # noqa: BLE001 - the last place that can turn one into words
         return _explain_failure(error, verbose=invocation.verbose)
     return result if isinstance(result, int) else 0

@@ -46,7 +46,10 @@ class Guard:
         self._log = logging.getLogger("osm.dashboard")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return  # Nothing is served over WebSockets, so nothing needs to be checked on them.
         if scope["type"] != "http":
+            await self._app(scope, receive, send)
             return
         started = False
 

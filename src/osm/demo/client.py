@@ -75,6 +75,8 @@ def fetch(
         connection.endheaders(body)
         response = connection.getresponse()
         content = response.read(LARGEST_ANSWER)
+        if late.is_set():  # what was read may be a part only
+            return Answer(0, error=NO_ANSWER)
         found = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, found, content)
     except (OSError, http.client.HTTPException, ValueError) as failure:

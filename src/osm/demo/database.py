@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 
 from osm.demo.journal import Journal
-from osm.demo.process import chosen_port
-from osm.demo.settings import text
+from osm.demo.process import bind_address, chosen_port
 from osm.errors import OsmError, PlatformError
 
 PORT = 6379
@@ -58,7 +57,7 @@ def server_arguments(bind: str, port: int) -> list[str]:
 def main() -> int:
     """Become the database server. Returns only when that is not possible."""
     port = chosen_port("database", PORT, None)
-    bind = text(os.environ, "BIND_ADDRESS", "0.0.0.0")  # noqa: S104 - its proxy decides who comes in
+    bind = bind_address()
     try:
         binary = server_binary()
         Journal().say(f"database answers on {bind}:{port}")

@@ -36,7 +36,7 @@ Build = Callable[[Environment, Journal], Application]
 def main(name: str, port: int, build: Build, arguments: Sequence[str] | None = None) -> int:
     """Serve an application until SIGTERM or SIGINT, and return the exit code."""
     chosen = chosen_port(name, port, arguments)
-    bind = text(os.environ, "BIND_ADDRESS", "0.0.0.0")  # noqa: S104 - its proxy decides who comes in
+    bind = bind_address()
     journal = Journal()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,6 +66,12 @@ def listen(application: Application, bind: str, port: int, journal: Journal) -> 
             f"cannot listen on {bind}:{port}: {failure.strerror}",
             hint="Choose another --port, or another BIND_ADDRESS.",
         ) from failure
+
+
+def bind_address() -> str:
+    """Return the address to listen on, which the platform may choose."""
+    # Everywhere by default: in a pod, the proxy decides who comes in.
+    return text(os.environ, "BIND_ADDRESS", "0.0.0.0")  # noqa: S104
 
 
 def chosen_port(name: str, default: int, arguments: Sequence[str] | None) -> int:

@@ -46,22 +46,33 @@ async def ask_admin(
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_unix_connection(directory / ADMIN_SOCKET)
         try:
-            request = f"{method} {path} HTTP/1.0\r\nHost: admin\r\nContent-Length: 0\r\n\r\n"
+            request = f"{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n"
             writer.write(request.encode())
-            answer = await reader.read(-1)
+            words = (await reader.readline()).split(b" ", 2)
+            chunked = False
+            while line := (await reader.readline()).strip().lower():
+                chunked |= line.startswith(b"transfer-encoding:") and line.endswith(b"chunked")
+            body = await (_read_chunks(reader) if chunked else reader.read(-1))
         finally:
             writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    words = head.split(b" ", 2)
     if len(words) < 2 or not words[1].isdigit():
         raise ConnectionError("the admin interface gave no HTTP answer")
     return int(words[1]), body
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    """Join the chunks of a body (RFC 9112 §7.1). Envoy's admin interface speaks no HTTP/1.0."""
+    body = bytearray()
+    while size := int((await reader.readline()).partition(b";")[0] or b"0", 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    return bytes(body)
 
 
 async def is_ready(directory: Path) -> bool:
     """Whether a pod's Envoy has its configuration and listens."""
     try:
         status, _ = await ask_admin(directory, "/ready")
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, EOFError, ValueError):
         return False
     return status == 200

@@ -175,6 +175,7 @@ class RunningPod:
         async def become_ready(_: Process) -> None:
             pause = 0.02
             self._state.proxy.problem = "waiting for its configuration"
+            self._show()
             while not await self._ground.proxy_ready(self.directory):
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.3, 0.2)

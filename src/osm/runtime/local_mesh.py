@@ -41,6 +41,7 @@ from osm.local.platform import LocalPlatform
 from osm.local.proxy import ADMIN_SOCKET
 from osm.local.runtime_directory import RuntimeDirectory
 from osm.ports import Change
+from osm.runtime.logs import send_logs_to
 from osm.runtime.mesh_api import WINDOW_S, MeshFacts, RunningMeshApi
 from osm.runtime.pipeline import Pipeline
 from osm.runtime.proxy_files import ProxyFiles
@@ -54,6 +55,8 @@ TRUST_DOMAIN = "cluster.local"
 ADS_NAME = f"ads.{TRUST_DOMAIN}"
 ADS_SOCKET = "ads.sock"
 CONTROL_SOCKET = "control.sock"
+CONTROL_PLANE = ("osm-system", "osm-controller", "osm")
+"""The name under which the control plane's own lines are found among the logs."""
 LEAF_VALIDITY = timedelta(hours=24)
 
 Observer = Callable[[str, str, str], None]
@@ -118,6 +121,7 @@ class _Assembly:
 
     async def start(self, stack: AsyncExitStack) -> LocalMesh:
         settings = self._settings
+        send_logs_to(lambda text, error: self._logs.add(*CONTROL_PLANE, text, error=error))
         self._observe("issuer", "starting", "")
         options = CompileOptions(settings.mesh, TRUST_DOMAIN, require_monitored_label=False)
         tresor = await asyncio.to_thread(

@@ -270,7 +270,9 @@ def test_logs_that_are_followed_lose_and_repeat_no_line(
     start_mesh(api=TalkingMesh())
     printed: list[str] = []
 
-    def echo(line: str) -> None:
+    def echo(line: str, *, err: bool = False) -> None:
+        if err:
+            return
         printed.append(line)
         if len(printed) == 10:
             raise KeyboardInterrupt

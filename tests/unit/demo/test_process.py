@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 from tests.unit.demo.apps import LOOPBACK, can_connect, free_port, wait_until
 
-from osm.demo.client import fetch, proxy_of
+from osm.demo.client import NO_ANSWER, fetch, proxy_of
 from osm.demo.database import server_arguments
 from osm.demo.journal import LONGEST_LINE, one_line
 from osm.demo.valkey import Valkey
@@ -151,7 +151,8 @@ def test_an_answer_that_trickles_in_is_given_up_in_time() -> None:
         server.start()
         url = f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
         begun = time.monotonic()
-        fetch("GET", url, {}, environment={}, timeout_s=0.2)
+        answer = fetch("GET", url, {}, environment={}, timeout_s=0.2)
+        assert (answer.status, answer.error) == (0, NO_ANSWER)
         assert time.monotonic() - begun < 2
         server.join(10)
 

@@ -93,7 +93,7 @@ _MEANINGS = (
         "Write it, or remove the comma.",
     ),
 )
-_UNCLOSED = ("end of stream", "document indicator", "expected ',' or")
+_UNCLOSED = ("expected ':'", "end of stream", "document indicator", "expected ',' or")
 
 
 def explain_error(error: yaml.YAMLError, text: str) -> tuple[int, str, str, str]:

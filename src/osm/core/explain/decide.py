@@ -34,6 +34,10 @@ def explain(model: Model, question: Question) -> Explanation:
     if port is None and not colon:
         port = _only_port(model, directory, question.destination, source.namespace)
     if port is None:
+        port = _elsewhere(model, question.destination)
+        if port is not None:
+            steps.append(_elsewhere_step(question.destination, source.namespace, port))
+    if port is None:
         return _unknown_destination(question, steps, host if colon else question.destination)
     steps.append(_destination_step(port))
     if bool(question.method) != port.protocol.is_http:
@@ -146,6 +150,28 @@ def _only_port(
         if directory.by_authority(f"{host}:{port.name.port}", 0, namespace) == port
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _elsewhere(model: Model, destination: str) -> ServicePort | None:
+    """The one service of another namespace that somebody who asks may mean by a short name."""
+    host, _, number = destination.partition(":")
+    found = [
+        port
+        for port in model.services.values()
+        if port.name.service.name == host
+        and not port.name.service.subdomain
+        and number in ("", str(port.name.port))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _elsewhere_step(destination: str, namespace: str, port: ServicePort) -> Step:
+    service = port.name.service
+    text = (
+        f"namespace {namespace} has no service {destination.partition(':')[0]!r}; taken as "
+        f"{service.name}.{service.namespace}, which is what an application there must write"
+    )
+    return Step("name", "info", text)
 
 
 def _access_step(

@@ -1,0 +1,36 @@
+"""Where the control plane's own log lines go."""
+
+import logging
+from collections.abc import Callable
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+Write = Callable[[str, bool], None]
+"""Takes a finished line, and whether it is about an error."""
+
+_ERRORS = frozenset({"warning", "error", "critical", "exception"})
+
+
+def send_logs_to(write: Write, *, debug: bool = False) -> None:
+    """Render every line as `level event key=value …` and hand it to `write`.
+
+    structlog's configuration is the process's: call it once, where the program is put together.
+    """
+    render = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False)
+
+    def finish(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        is_error = event.get("level") in _ERRORS
+        write(str(render(logger, name, event)), is_error)
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            finish,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        cache_logger_on_first_use=False,
+    )
