@@ -1,4 +1,4 @@
-"""Serve the page over the made-up bookstore, to look at it: `python tests/web/preview.py [PORT]`."""
+"""Serve the page over the made-up bookstore: `python tests/web/preview.py [PORT]`."""
 
 import asyncio
 import sys

@@ -52,9 +52,18 @@ class ControlPlane(msgspec.Struct, frozen=True):
 
 def local_mesh(asked: LocalMesh) -> Start:
     """Return what starts a mesh on this machine."""
-    runtime = import_module("osm.runtime.local_mesh")
-    settings = runtime.LocalMeshSettings(**msgspec.structs.asdict(asked))
-    return lambda observer: cast(Running, runtime.run_local_mesh(settings, observer))
+    from osm.runtime.local_mesh import (  # noqa: PLC0415 - not for `osm up --help`
+        LocalMeshSettings,
+        run_local_mesh,
+    )
+
+    settings = LocalMeshSettings(
+        mesh=asked.mesh,
+        paths=asked.paths,
+        isolation=asked.isolation,
+        page_port=asked.page_port,
+    )
+    return lambda observer: run_local_mesh(settings, observer)
 
 
 def control_plane(asked: ControlPlane) -> Start:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import IO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.rule import Rule
 from rich.spinner import Spinner
@@ -24,6 +24,12 @@ _PHASES = {
     "failed": "red",
 }
 _STATES = {"ready": ("✓", "green"), "failed": ("✗", "red")}
+_EDGE_COLUMNS = (
+    "FROM → TO", "PROTOCOL", "REQ/S", "SUCCESS", "P50", "P99", "TLS", "SPLIT", "DENIED/S",
+)  # fmt: skip
+_ONLY_WIDE = ("PROTOCOL", "P50")
+_WIDE = 90
+_NARROWEST_WHY = 12
 _DENIALS = 4
 _FINDINGS = 3
 
@@ -39,10 +45,13 @@ class LiveView(Quiet):
         self._spinner = Spinner("dots")
         self._starting = Live(console=self._console, refresh_per_second=10)
         self._running = Live(console=self._console, screen=True, auto_refresh=False)
+        self._is_running = False
         self._closed = False
 
     def step(self, step: str, state: str, detail: str) -> None:
-        """Draw the steps so far."""
+        """Draw the steps so far, until the mesh itself is drawn."""
+        if self._is_running or self._closed:
+            return
         self._progress.update(step, state, detail)
         if not self._starting.is_started:
             self._starting.start()
@@ -50,6 +59,7 @@ class LiveView(Quiet):
 
     def started(self, view: MeshView) -> None:
         """Leave the steps on the terminal and open the screen."""
+        self._is_running = True
         self._starting.stop()
         if not self._closed:
             self._running.start()
@@ -96,24 +106,18 @@ def screen(view: MeshView, next_steps: Sequence[str], columns: int, rows: int) -
         parts += [Text(), Text("Last refusals", style="bold")]
         for denial in view.denials[:_DENIALS]:
             times = f"{denial.count}×".rjust(6)
-            parts.append(
-                Text.assemble((times, "dim"), "  ", (one_line(denial_line(denial)), "red"))
-            )
+            parts.append(_line((times, "dim"), ("  " + denial_line(denial), "red")))
     if view.findings:
-        parts += [Text(), Text("Findings", style="bold")]
+        parts += [Text(), _line(("Findings", "bold"), ("  `osm status` has all of them", "dim"))]
         for finding in view.findings[:_FINDINGS]:
-            style = "red" if finding.severity == "error" else "yellow"
-            parts.append(_text(f"  {str(finding).partition(chr(10))[0]}", style))
-    used = len(parts) + len(view.edges) + len(view.workloads) + 2
-    room = max(2, rows - used - 3)
+            colour = "red" if finding.severity == "error" else "yellow"
+            parts.append(_line((f"  {str(finding).partition(chr(10))[0]}", colour)))
     if next_steps:
+        used = len(parts) + len(view.edges) + len(view.workloads) + 2
         parts += [Text(), Rule(style="dim"), Text("Try next, in another terminal:", style="dim")]
-        for step in next_steps[:room]:
+        for step in next_steps[: max(2, rows - used - 4)]:
             command, comment_sign, comment = step.partition("  #")
-            parts.append(
-                Text.assemble("  ", (one_line(command), "cyan"),
-                              (one_line(comment_sign + comment), "dim"))
-            )  # fmt: skip
+            parts.append(_line(("  " + command, "cyan"), (comment_sign + comment, "dim")))
     return Group(*parts)
 
 
@@ -146,44 +150,47 @@ def uptime_s(view: MeshView) -> float:
 def _edges(view: MeshView, columns: int) -> RenderableType:
     if not view.edges:
         return Text("No traffic yet.", style="dim")
-    wide = columns >= 100
+    wide = columns >= _WIDE
+    shown = [each for each in _EDGE_COLUMNS if wide or each not in _ONLY_WIDE]
+    rows = [_edge_cells(edge) for edge in view.edges]
+    used = sum(max(len(name), *(row[name].cell_len for row in rows)) + 2 for name in shown)
+    if columns - used >= _NARROWEST_WHY:  # what is left of a line, so that nothing else is cut
+        shown.append("WHY")
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    grid.add_column("FROM → TO", no_wrap=True)
-    for name in ("PROTOCOL", "REQ/S", "SUCCESS", "P50", "P99", "TLS", "SPLIT"):
-        if wide or name not in ("PROTOCOL", "P50"):
-            grid.add_column(name, justify="left" if name in ("PROTOCOL", "TLS") else "right")
-    grid.add_column("DENIED/S", justify="right")
-    if wide:
-        grid.add_column("WHY", overflow="ellipsis", no_wrap=True)
-    for edge in view.edges:
-        cells = _edge_cells(edge)
-        grid.add_row(*(cells if wide else (*cells[:1], *cells[2:4], *cells[5:9])))
+    for name in shown:
+        left = name in ("FROM → TO", "PROTOCOL", "TLS", "WHY")
+        limit = columns - used if name == "WHY" else None
+        grid.add_column(name, justify="left" if left else "right", no_wrap=True, max_width=limit)
+    for row in rows:
+        grid.add_row(*(row[name] for name in shown))
     return grid
 
 
-def _edge_cells(edge: EdgeView) -> tuple[Text, ...]:
+def _edge_cells(edge: EdgeView) -> dict[str, Text]:
     denied = edge.denied_per_second > 0
     success = edge.success_percent
     good = success is None or success >= 99
-    return (
-        _text(f"{edge.source} → {edge.destination}", "red" if denied else ""),
-        _text(edge.protocol, "dim"),
-        Text(number(edge.requests_per_second)),
-        Text(percent(success), style="" if good else "red"),
-        Text(milliseconds(edge.p50_ms), style="dim"),
-        Text(milliseconds(edge.p99_ms)),
-        Text("mutual", style="green") if edge.mutual_tls else Text("none", style="yellow"),
-        Text("" if edge.split_percent is None else percent(edge.split_percent), style="cyan"),
-        Text(number(edge.denied_per_second) if denied else "", style="bold red"),
-        _text(edge.deny_reason if denied else "", "red"),
-    )
+    split = "" if edge.split_percent is None else percent(edge.split_percent)
+    return {
+        "FROM → TO": _text(f"{edge.source} → {edge.destination}", "red" if denied else ""),
+        "PROTOCOL": _text(edge.protocol, "dim"),
+        "REQ/S": Text(number(edge.requests_per_second)),
+        "SUCCESS": Text(percent(success), style="" if good else "red"),
+        "P50": Text(milliseconds(edge.p50_ms), style="dim"),
+        "P99": Text(milliseconds(edge.p99_ms)),
+        "TLS": Text("mutual", "green") if edge.mutual_tls else Text("none", "yellow"),
+        "SPLIT": Text(split, style="cyan"),
+        "DENIED/S": Text(number(edge.denied_per_second) if denied else "", style="bold red"),
+        "WHY": _text(edge.deny_reason if denied else "", "red"),
+    }
 
 
 def _workloads(view: MeshView) -> RenderableType:
     counters = dict(view.counters)
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for name in ("WORKLOAD", "STATE", "RESTARTS", "COUNTERS"):
-        grid.add_column(name, justify="right" if name == "RESTARTS" else "left")
+        justify: JustifyMethod = "right" if name == "RESTARTS" else "left"
+        grid.add_column(name, justify=justify, no_wrap=True)
     for each in view.workloads:
         values = counters.get(f"{each.namespace}/{each.name}", ())
         shown = "  ".join(f"{name} {value}" for name, value in values)
@@ -199,6 +206,13 @@ def _workloads(view: MeshView) -> RenderableType:
 def _phase(workload: WorkloadView) -> Text:
     words = f"{workload.phase}: {workload.reason}" if workload.reason else workload.phase
     return _text(words, _PHASES.get(workload.phase, ""))
+
+
+def _line(*parts: tuple[str, str]) -> Text:
+    """Write pieces of text, each with its style, on one line that is cut where the screen ends."""
+    return Text.assemble(
+        *((one_line(text), style) for text, style in parts), no_wrap=True, overflow="ellipsis"
+    )
 
 
 def _text(text: str, style: str = "") -> Text:

@@ -9,7 +9,7 @@ import click
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_MESH_LENGTH = 40
+_MESH_LENGTH = 20
 """The mesh's name is part of the paths of unix sockets, which end at 107 bytes."""
 DEFAULT_NAMESPACE = "default"
 _SHOWN = 60

@@ -64,18 +64,22 @@ class Lines(Quiet):
         self._next_steps = next_steps
         self._progress = StartProgress()
         self._lines = LogLines(output)
+        self._running = False
         self._reported_s = 0.0
         self._phases: dict[str, str] = {}
         self._denied: set[tuple[str, ...]] = set()
         self._findings: set[str] = set()
 
     def step(self, step: str, state: str, detail: str) -> None:
-        """Print a step when it begins to be something else."""
+        """Print a step of the start. Later, `tick` tells what becomes of workloads."""
+        if self._running:
+            return
         done = self._progress.update(step, state, detail)
         self._print(step_line(done, self._progress.elapsed_s))
 
     def started(self, view: MeshView) -> None:
         """Print where the page is, and what to try."""
+        self._running = True
         self._print(
             f"Mesh {view.mesh} is running: {view.platform}; policy mode {view.policy_mode}."
         )

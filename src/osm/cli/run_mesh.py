@@ -19,6 +19,8 @@ from osm.ports import LogLine
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TICK_S = 1.0
+_EARLIER_LINES = 1000
+"""What workloads printed before everything was started is shown, too: up to this many lines."""
 _LATE_S = 2.0
 """How long the last lines of a log may take after everything else ended."""
 
@@ -145,7 +147,7 @@ async def _show(
 async def _show_logs(mesh: RunningMesh, presenter: Presenter) -> None:
     if not presenter.wants_logs:
         return
-    async for line in mesh.api.logs("", tail=0, follow=True):
+    async for line in mesh.api.logs("", tail=_EARLIER_LINES, follow=True):
         presenter.log(line)
 
 

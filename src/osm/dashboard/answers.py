@@ -3,7 +3,7 @@
 import msgspec
 from starlette.responses import Response
 
-from osm.errors import InvalidObjects, OsmError, UsageError
+from osm.errors import InvalidObjects, OsmError
 
 
 class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -26,14 +26,12 @@ def trouble(status: int, message: str, hint: str = "") -> Response:
 
 
 def error_answer(error: OsmError) -> Response:
-    """Answer with an error's own words: 422 for objects that are wrong, 404 for wrong names, else 400."""
-    findings: tuple[object, ...] = ()
-    status = 400
-    if isinstance(error, InvalidObjects):
-        status, findings = 422, error.findings
-    elif isinstance(error, UsageError):
-        status = 404
+    """Answer with an error's own words: 422 and findings for objects that are wrong, else 400."""
+    wrong = isinstance(error, InvalidObjects)
     value = Trouble(
-        message=error.message, hint=error.hint, exit_code=error.exit_code, findings=findings
+        message=error.message,
+        hint=error.hint,
+        exit_code=error.exit_code,
+        findings=error.findings if isinstance(error, InvalidObjects) else (),
     )
-    return json_answer(value, status)
+    return json_answer(value, 422 if wrong else 400)

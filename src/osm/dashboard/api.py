@@ -1,4 +1,4 @@
-"""The routes under `/api/v1`: each reads its arguments, asks the `MeshApi`, and encodes the answer."""
+"""The routes under `/api/v1`: each reads its arguments, asks the mesh, and encodes the answer."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar

@@ -24,7 +24,7 @@ STATIC = Path(__file__).parent / "static"
 def build_app(
     api: MeshApi, *, access: Access, static: Path = STATIC, feed: Feed | None = None
 ) -> Starlette:
-    """Build the server of a running mesh. `app.state.feed` ends its streams when the server ends."""
+    """Build the server of a running mesh. `app.state.feed` ends its streams with the server."""
     feed = feed or Feed(api.view)
     routes: list[BaseRoute] = [Mount("/api/v1", routes=Api(api, access, feed).routes())]
     if isinstance(access, LoopbackAccess):

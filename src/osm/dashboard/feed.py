@@ -1,4 +1,4 @@
-"""The view as a stream: encoded once a second, whoever listens, for a bounded number of listeners."""
+"""The view as a stream: encoded once a second for all, and for a bounded number of listeners."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ MAX_STREAMS = 64
 class Feed:
     """Shares one encoded view among all streams, and knows when the server ends.
 
-    A reader that is slow skips views: it gets the newest one when it can take it, so nothing queues.
+    A slow reader skips views: it gets the newest one when it can take one, so nothing queues.
     """
 
     def __init__(

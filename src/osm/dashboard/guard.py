@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from osm.dashboard.access import Access, LoopbackAccess
 from osm.dashboard.answers import trouble
 
-TOKEN_HEADER = "x-osm-token"
+TOKEN_HEADER = "x-osm-token"  # noqa: S105 (a header's name, not a secret)
 _READS = frozenset({"GET", "HEAD"})
 _WRITES = ("/api/v1/apply", "/api/v1/delete", "/api/v1/shutdown")
 _HEADERS = {
@@ -38,7 +38,7 @@ class BodyTooLarge(Exception):
 
 
 class Guard:
-    """ASGI middleware that refuses what may not pass, and never shows how something failed inside."""
+    """ASGI middleware that refuses what may not pass, and hides how something failed inside."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -71,7 +71,7 @@ class Guard:
         except BodyTooLarge:
             if not started:
                 await _too_large(self._access)(scope, receive, guarded_send)
-        except Exception:
+        except Exception:  # noqa: BLE001 (the last stop before people: logged, and not shown)
             self._log.exception("request_failed %s %s", scope["method"], scope["path"])
             if not started:
                 answer = trouble(

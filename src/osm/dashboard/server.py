@@ -20,6 +20,14 @@ _END_S = 3
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: whoever runs the task decides when it ends."""
 
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -77,23 +85,9 @@ async def serve(app: Starlette, sock: socket.socket, *, ready: asyncio.Event | N
         timeout_graceful_shutdown=_END_S,
         ws="none",
     )
-    server = _Server(config)
+    server = _Server(config, ready or asyncio.Event())
     path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
-    try:
-        async with asyncio.TaskGroup() as group:
-            serving = group.create_task(_until_ended(server, app, sock))
-            if ready is not None:
-                while not (server.started or serving.done()):
-                    await asyncio.sleep(0.01)
-                ready.set()
-    finally:
-        sock.close()
-        if path:
-            Path(path).unlink(missing_ok=True)
-
-
-async def _until_ended(server: _Server, app: Starlette, sock: socket.socket) -> None:
-    # Not a child of the caller's task: cancelled, uvicorn would leave its connections half served.
+    # Not a child of this task: cancelled, uvicorn would leave its connections half served.
     serving = asyncio.ensure_future(server.serve(sockets=[sock]))
     try:
         await asyncio.shield(serving)
@@ -103,6 +97,10 @@ async def _until_ended(server: _Server, app: Starlette, sock: socket.socket) -> 
         await asyncio.wait({serving}, timeout=_END_S + 2)
         serving.cancel()
         raise
+    finally:
+        sock.close()
+        if path:
+            Path(path).unlink(missing_ok=True)
 
 
 def _remove_dead(path: Path) -> None:

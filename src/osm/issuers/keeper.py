@@ -79,7 +79,7 @@ class CertificateKeeper:
         self._issuer = issuer
         self._clock = clock
         self._rng = rng
-        self._observe = observe or (lambda outcome, seconds: None)
+        self._observe = observe or (lambda _outcome, _seconds: None)
         self._backoff = backoff
         self._entries: dict[Subject, _Entry] = {}
         self._buckets: dict[Subject, TokenBucket] = {}

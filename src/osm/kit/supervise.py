@@ -30,7 +30,7 @@ async def supervise(
         started = loop.time()
         try:
             await run()
-        except Exception as error:  # noqa: BLE001 - the one place that outlives every failure
+        except Exception as error:
             attempt = 0 if loop.time() - started >= healthy_s else attempt
             delay = backoff.delay_s(attempt, rng)
             attempt += 1

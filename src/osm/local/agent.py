@@ -1,11 +1,13 @@
-"""The small program that is process 1 of a pod: it makes the namespaces, starts programs, and connects.
+"""The small program that is process 1 of a pod: makes the namespaces, starts programs, connects.
 
-It is started as `python -c … <descriptor> <parent pid>` by `osm.local.sandbox`, and speaks `osm.local.wire`
-over that descriptor. It never outlives its parent: a death signal ends it, and the end of the socket does;
-with it the kernel ends the pod's PID namespace, whatever ran in there. Without namespaces it adopts
-orphans, and kills what descends from it. Standard library only; its start-up time and memory count
-for each pod.
+`osm.local.sandbox` starts it as `python -c … <descriptor> <parent pid>`, and it speaks
+`osm.local.wire` over that descriptor. It never outlives its parent: a death signal ends it, and the
+end of the socket does; with it the kernel ends the pod's PID namespace, whatever ran in there.
+Without namespaces it adopts orphans, and kills what descends from it. Standard library only; its
+start-up time and memory count for each pod.
 """
+
+# ruff: noqa: PTH
 
 import errno
 import os
@@ -92,15 +94,15 @@ def _make_network(setup: wire.Message) -> None:
     except OSError as error:
         raise SetupFailed(f"redirect connections by nftables: {error.strerror}") from error
     with open(PROTECTED_PORTS, "w", encoding="ascii") as file:
-        file.write("0")  # as container runtimes do: programs without privileges may listen on port 80
+        file.write(
+            "0"
+        )  # as container runtimes do: programs without privileges may listen on port 80
 
 
 class Agent:
     """Serves one supervisor until it goes away."""
 
-    def __init__(
-        self, connection: socket.socket, isolation: Isolation, hidden: list[str]
-    ) -> None:
+    def __init__(self, connection: socket.socket, isolation: Isolation, hidden: list[str]) -> None:
         self._connection = connection
         self._isolation = isolation
         self._hidden = [directory for directory in hidden if os.path.isdir(directory)]
@@ -204,9 +206,7 @@ class Agent:
     def _finish_dial(self, descriptor: int) -> None:
         connection = self._dials[descriptor][1]
         self._poll.unregister(connection)
-        self._answer_dial(
-            descriptor, connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        )
+        self._answer_dial(descriptor, connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _answer_dial(self, descriptor: int, number: int) -> None:
         request, connection, _ = self._dials.pop(descriptor)

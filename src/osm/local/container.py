@@ -1,11 +1,14 @@
 """How a program starts inside of a pod, and what holds it there.
 
-A proxy runs in the pod's namespaces without capabilities. An application's container has process and
-mount namespaces of its own besides, where its proxy, the mesh's sockets and all keys are out of sight;
-process 1 in there (`_hold`) forwards signals and reaps, and when the application ends, the kernel
-ends all that it left behind. Each program gets a user namespace in which it is the person who runs
-the mesh, and which has no power over the pod's network. Standard library only: this runs in pods.
+A proxy runs in the pod's namespaces without capabilities. An application's container has process
+and mount namespaces of its own besides, where its proxy, the mesh's sockets and all keys are out of
+sight; process 1 in there (`_hold`) forwards signals and reaps, and when the application ends, the
+kernel ends all that it left behind. Each program gets a user namespace in which it is the person
+who runs the mesh, and which has no power over the pod's network. Standard library only: this runs
+in pods.
 """
+
+# ruff: noqa: PTH
 
 import os
 import signal
@@ -47,7 +50,7 @@ def exit_code(status: int) -> int:
 
 
 def start(program: Program, stdio: Sequence[int], isolation: Isolation) -> int:
-    """Start a program in this process's namespaces (a proxy, or anything when nothing is isolated)."""
+    """Start a program in this process's namespaces: a proxy, or anything when nothing is isolated."""
     parent = os.getpid()
     confined = isolation is not Isolation.NONE
     return _fork(
@@ -56,7 +59,7 @@ def start(program: Program, stdio: Sequence[int], isolation: Isolation) -> int:
 
 
 def start_container(program: Program, stdio: Sequence[int], hidden: Sequence[str]) -> int:
-    """Start an application in a container of its own; gives the pid of the container's process 1."""
+    """Start an application in a container of its own; gives the pid of its process 1."""
     namespaces.unshare(namespaces.CLONE_NEWPID)
     try:
         return _fork(lambda report: _hold(program, stdio, hidden, report))
@@ -89,7 +92,7 @@ def _fork(run: Callable[[int], NoReturn]) -> int:
 def _report_failure(report: int, run: Callable[[], NoReturn]) -> NoReturn:
     try:
         run()
-    except BaseException as error:  # a forked child must never return into its parent's code
+    except BaseException as error:  # noqa: BLE001 - a forked child never returns into its parent's code
         os.write(report, namespaces.describe(error).encode(errors="replace"))
     os._exit(NOT_STARTED)
 
@@ -161,7 +164,7 @@ def _become(
     except OSError as error:
         raise Failure(f"working directory {program.cwd}: {error.strerror}") from error
     try:
-        os.execvpe(program.argv[0], program.argv, program.env)
+        os.execvpe(program.argv[0], program.argv, program.env)  # noqa: S606
     except OSError as error:
         raise Failure(f"{program.argv[0]}: {error.strerror}") from error
 

@@ -1,8 +1,8 @@
 """What programs must be told where nothing is redirected: the fallback without namespaces.
 
-HTTP finds its way by `HTTP_PROXY`. A TCP service gets a port of the pod's own loopback address, where the
-pod's proxy listens, and the program learns it from the variables that Kubernetes has for services.
-`BIND_ADDRESS` is the address that the program must listen on, since all pods share one loopback.
+HTTP finds its way by `HTTP_PROXY`. A TCP service gets a port of the pod's own loopback address,
+where the pod's proxy listens, and the program learns it from the variables that Kubernetes has for
+services. `BIND_ADDRESS` is what the program must listen on, since all pods share one loopback.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,10 @@ class TcpTarget(msgspec.Struct, frozen=True, order=True):
 def tcp_targets(
     services: Sequence[Service], pods_behind: Mapping[str, Sequence[str]]
 ) -> tuple[TcpTarget, ...]:
-    """Every TCP service port; a headless one by the addresses of its pods (`<ns>/<name>` → addresses)."""
+    """Every TCP service port, by the service's address.
+
+    A headless service has those of its pods: `pods_behind` is by `<namespace>/<name>`.
+    """
     targets: list[TcpTarget] = []
     for service in services:
         namespace, name = service.metadata.namespace, service.metadata.name
@@ -81,8 +84,8 @@ def tell(
 ) -> Told:
     """What the program of one pod must know. `ports` are those of `assign_ports`.
 
-    A service of its own namespace wins over one of the same name elsewhere; `<SERVICE>_<NAMESPACE>_…`
-    names each without doubt.
+    A service of its own namespace wins over one of the same name elsewhere;
+    `<SERVICE>_<NAMESPACE>_…` names each without doubt.
     """
     proxy = f"http://{address}:{HTTP_PORT}"
     environment = {
@@ -100,8 +103,6 @@ def tell(
     capture = {
         "ip": address,
         "http_port": HTTP_PORT,
-        "tcp_ports": [
-            (f"{target.address}:{target.port}", ports[target.key]) for target in targets
-        ],
+        "tcp_ports": [(f"{target.address}:{target.port}", ports[target.key]) for target in targets],
     }
     return Told(environment, msgspec.json.encode(capture).decode())

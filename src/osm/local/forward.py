@@ -18,7 +18,7 @@ Dial = Callable[[], Awaitable[socket.socket]]
 
 
 class PortForward:
-    """Listens on 127.0.0.1 and relays each connection. `async with PortForward(dial, 8080) as forward:`.
+    """Listens on 127.0.0.1 and relays each connection, inside of `async with`.
 
     A port that is taken is passed over for the next free one; `local_port` says which it became.
     """
@@ -50,7 +50,7 @@ class PortForward:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - asyncio runs this callback as a task
+        assert task is not None  # asyncio runs this callback as a task
         self._connections.add(task)
         try:
             await self._relay(reader, writer)
@@ -88,5 +88,7 @@ def _listen(first: int) -> socket.socket:
             return socket.create_server(("127.0.0.1", port))
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise PlatformError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+                raise PlatformError(
+                    f"cannot listen on 127.0.0.1:{port}: {error.strerror}"
+                ) from error
     raise PlatformError(f"no port from {first} to {first + _PORTS_TO_TRY - 1} is free")

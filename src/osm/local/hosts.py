@@ -1,4 +1,4 @@
-"""The private /etc/hosts of pods: every service by all its names, as a cluster's DNS would answer."""
+"""The private /etc/hosts of pods: each service by all its names, as cluster DNS has them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,7 +24,7 @@ class HostedService(msgspec.Struct, frozen=True, order=True):
 def render_hosts(namespace: str, services: Sequence[HostedService]) -> str:
     """Render the hosts file for pods of one Kubernetes namespace.
 
-    A headless service's own name stands for all its pods; glibc tries the lines' addresses in order.
+    A headless service's own name stands for all its pods: glibc tries the addresses in order.
     """
     lines: list[str] = []
     for service in sorted(services):
@@ -33,7 +33,8 @@ def render_hosts(namespace: str, services: Sequence[HostedService]) -> str:
         addresses = [service.address] if service.address else [ip for _, ip in service.pods]
         lines += [f"{address} {' '.join(names)}" for address in addresses]
         for host, address in service.pods:
-            lines.append(f"{address} {' '.join(_names(f'{host}.{service.name}', service.namespace, own=own))}")
+            own_names = _names(f"{host}.{service.name}", service.namespace, own=own)
+            lines.append(f"{address} {' '.join(own_names)}")
     return _HEAD + "".join(f"{line}\n" for line in lines)
 
 

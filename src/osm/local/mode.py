@@ -1,7 +1,8 @@
 """Which way of keeping pods apart works on this machine: found out by really making a pod.
 
-Asking the kernel's settings would guess: AppArmor, seccomp, limits, masked /proc and missing modules
-all refuse at different steps. So a throw-away pod is made the whole way, with a program in it.
+To ask for the kernel's settings would be to guess: AppArmor, seccomp, limits, a masked /proc and
+missing modules all refuse at different steps. So a throw-away pod is made the whole way, with a
+program in it.
 """
 
 import os

@@ -4,6 +4,8 @@ By ctypes, because `os.unshare` and `os.setns` came with Python 3.12. Standard l
 imported inside of pods. Constants are those of the kernel's uapi headers.
 """
 
+# ruff: noqa: PTH
+
 import ctypes
 import errno
 import os
@@ -76,7 +78,7 @@ def join(path: str, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Mount `source` at `target`, as mount(2)."""
+    """Make `source` appear at `target`, as mount(2) does."""
     _check(
         _libc.mount(
             os.fsencode(source),
@@ -105,7 +107,7 @@ def hide(directory: str) -> None:
 
 
 def map_user(inside_uid: int, outside_uid: int, inside_gid: int, outside_gid: int) -> None:
-    """Name the one user and group of the user namespace that was just entered (user_namespaces(7))."""
+    """Name the one user and group of the new user namespace (user_namespaces(7))."""
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{inside_uid} {outside_uid} 1"),
@@ -137,7 +139,10 @@ def adopt_orphans() -> None:
 
 
 def give_up_privileges() -> None:
-    """Drop every capability, for ever and for all children: neither set-uid files nor uid 0 bring one back."""
+    """Drop every capability, for ever and for all children.
+
+    Neither set-uid files nor uid 0 bring one back.
+    """
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     for capability in range(_LAST_POSSIBLE_CAPABILITY + 1):

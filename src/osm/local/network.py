@@ -1,8 +1,8 @@
 """A pod's network, by netlink: loopback up, virtual addresses local, all TCP through the proxy.
 
-The messages are written by hand: there are five of them, and a netlink library costs each pod 140 ms
-of CPU and 25 MB at its start (measured with pyroute2 0.9.7). Standard library only: this runs inside of pods.
-Layouts and numbers: rtnetlink(7), linux/rtnetlink.h, linux/netfilter/nf_tables.h.
+The messages are written by hand: there are five of them, and a netlink library costs each pod
+140 ms of CPU and 25 MB at its start (measured with pyroute2 0.9.7). Standard library only: this
+runs in pods. Layouts and numbers: rtnetlink(7), linux/rtnetlink.h, linux/netfilter/nf_tables.h.
 """
 
 import os
@@ -102,7 +102,7 @@ def redirect_batch(port: int) -> tuple[bytes, int]:
 
 
 def _talk(protocol: int, data: bytes, last: int) -> None:
-    """Send messages and wait until the last one is acknowledged; raises OSError when one is refused."""
+    """Send messages and wait for the last acknowledgement; raises OSError when one is refused."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as link:
         link.settimeout(5)
         link.bind((0, 0))
@@ -142,9 +142,7 @@ def make_local(address: str, prefix: int) -> None:
     )
     destination = _attribute(_ROUTE_DESTINATION, socket.inet_aton(address))
     device = _attribute(_ROUTE_DEVICE, struct.pack("=i", socket.if_nametoindex("lo")))
-    message = _message(
-        _NEW_ROUTE, _ACK | _CREATE | _EXCLUSIVE, 1, header + destination + device
-    )
+    message = _message(_NEW_ROUTE, _ACK | _CREATE | _EXCLUSIVE, 1, header + destination + device)
     _talk(socket.NETLINK_ROUTE, message, 1)
 
 

@@ -54,9 +54,7 @@ async def pump(descriptor: int, take: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LONGEST_LINE * 4)
     pipe = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     splitter = LineSplitter()
     try:
         while data := await reader.read(64 * 1024):
@@ -90,7 +88,12 @@ class Logs:
     def last(self, workload: str = "", *, tail: int) -> list[LogLine]:
         """The last lines of a workload (`[ns/]name`, or everybody's), oldest first."""
         numbered = sorted(
-            (entry for ring in self._lines.values() for entry in ring if _is_of(entry[1], workload)),
+            (
+                entry
+                for ring in self._lines.values()
+                for entry in ring
+                if _is_of(entry[1], workload)
+            ),
             key=lambda entry: entry[0],
         )
         return [line for _, line in numbered[-tail:]] if tail > 0 else []

@@ -1,4 +1,4 @@
-"""From the objects of a snapshot to what runs here: addresses, pods, and their hosts files. Pure."""
+"""From the objects of a snapshot to what runs here: addresses, pods, hosts files. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,6 +20,9 @@ class Addresses(msgspec.Struct, frozen=True):
     """Where proxies listen for TCP services when nothing is redirected."""
 
 
+_NOBODY_YET = Addresses()
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What shall run. `services` have their addresses filled in; `hosts` is by namespace."""
 
@@ -31,7 +34,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def make_plan(
-    objects: Iterable[object], isolation: Isolation, held: Addresses = Addresses()
+    objects: Iterable[object], isolation: Isolation, held: Addresses = _NOBODY_YET
 ) -> Plan:
     """Plan for all objects of a snapshot; those of other kinds are passed over."""
     everything = list(objects)
@@ -64,9 +67,7 @@ def make_plan(
     targets = explicit.tcp_targets(
         services, {name: [ip for _, ip in found] for name, found in behind.items()}
     )
-    given = msgspec.structs.replace(
-        given, tcp_ports=explicit.assign_ports(targets, held.tcp_ports)
-    )
+    given = msgspec.structs.replace(given, tcp_ports=explicit.assign_ports(targets, held.tcp_ports))
     made = tuple(
         pods.complete(
             each,

@@ -16,9 +16,10 @@ from osm.kit.broadcast import Conflation
 from osm.local import proxy
 from osm.local.container import Isolation
 from osm.local.forward import PortForward
+from osm.local.ground import Ground, Prepare, TakeLine
 from osm.local.pod_status import key_of
 from osm.local.pods import TEMPLATE_HASH
-from osm.local.running_pod import Ground, Prepare, RunningPod, TakeLine
+from osm.local.running_pod import RunningPod
 from osm.local.runtime_directory import RuntimeDirectory
 from osm.ports import Change
 
@@ -26,7 +27,7 @@ _INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMP
 
 
 def inherited_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What programs of the mesh get of our own environment: what names a person and a place, no more.
+    """What programs get of our own environment: what names a person and a place, no more.
 
     The directory of our own Python comes first on the PATH, so that `python` means the same there.
     """
@@ -52,9 +53,9 @@ class _Slot:
 class LocalPlatform:
     """Use as an async context manager: at its end, nothing of the mesh runs any longer.
 
-    `prepare` is called before each start of a proxy with the pod and its private directory; it writes
-    files there, and gives the arguments for Envoy. `take_line` gets what programs and proxies print.
-    `hidden` are directories that programs must not see, besides those of the running meshes.
+    `prepare` is called before each start of a proxy with the pod and its private directory; it
+    writes files there, and gives the arguments for Envoy. `take_line` gets what programs and proxies
+    print. `hidden` are directories that programs must not see, besides those of running meshes.
     """
 
     def __init__(
@@ -198,6 +199,6 @@ class LocalPlatform:
 
 
 def _is_same(one: Pod, other: Pod) -> bool:
-    """Whether two pods were made from the same template; without a mark of that, whether they are equal."""
+    """Whether two pods were made from one template, or are equal when nothing says from which."""
     hashes = [pod.metadata.annotations.get(TEMPLATE_HASH) for pod in (one, other)]
     return hashes[0] == hashes[1] if any(hashes) else one == other

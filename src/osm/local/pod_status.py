@@ -81,9 +81,7 @@ def show(pod: Pod, state: PodState, inbound_address: str) -> Manifest:
         **pod.metadata.annotations,
         local_annotations.INBOUND_ADDRESS: inbound_address,
     }
-    shown = Pod(
-        msgspec.structs.replace(pod.metadata, annotations=annotations), pod.spec, status
-    )
+    shown = Pod(msgspec.structs.replace(pod.metadata, annotations=annotations), pod.spec, status)
     raw = {"apiVersion": "v1", "kind": "Pod", **msgspec.to_builtins(shown)}
     return Manifest(key_of(pod), shown, raw)
 

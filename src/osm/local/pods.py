@@ -1,8 +1,8 @@
 """The pods that manifests ask for: Deployments and StatefulSets by their replicas, and bare Pods.
 
-Pods are named `<name>-<n>`, n from 0, whether a Deployment or a StatefulSet makes them: names to type,
-and the same at each start. So a Deployment and a StatefulSet of one name cannot both run here: the
-second is refused with a finding.
+Pods are named `<name>-<n>`, n from 0, whether a Deployment or a StatefulSet makes them: names to
+type, and the same at each start. So a Deployment and a StatefulSet of one name cannot both run
+here: the second is refused with a finding.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -103,7 +103,9 @@ def _pods_of(maker: Maker) -> Iterable[Wanted]:
     name, namespace = maker.metadata.name, maker.metadata.namespace
     kind = type(maker).__name__
     if isinstance(maker, Pod):
-        yield Wanted(maker.metadata, _with_defaults(maker.spec), Origin("Pod", namespace, name, "spec"))
+        yield Wanted(
+            maker.metadata, _with_defaults(maker.spec), Origin("Pod", namespace, name, "spec")
+        )
         return
     template = maker.spec.template
     numbered = _with_defaults(template.spec)
@@ -135,7 +137,8 @@ def _problem(pod: Wanted, others: Mapping[str, Wanted]) -> Finding | None:
             NAME_TAKEN,
             Severity.ERROR,
             pod.origin,
-            f"its pod would be named {pod.metadata.name}, as one of {other.origin.kind} {other.origin.name}",
+            f"its pod would be named {pod.metadata.name}, as one of "
+            f"{other.origin.kind} {other.origin.name}",
             "Give one of the two another name.",
         )
     for place, containers in (

@@ -68,7 +68,10 @@ class Target:
         try:
             headers = {"Host": f"{self._address}:{action.port}", "User-Agent": "kube-probe/osm"}
             headers.update({header.name: header.value for header in action.http_headers})
-            lines = [f"GET {action.path or '/'} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items())]
+            lines = [
+                f"GET {action.path or '/'} HTTP/1.1",
+                *(f"{n}: {v}" for n, v in headers.items()),
+            ]
             writer.write("\r\n".join([*lines, "Accept: */*", "Connection: close", "", ""]).encode())
             status = (await reader.readline()).split(b" ", 2)
         finally:
@@ -105,15 +108,17 @@ Check = Callable[[Probe], Awaitable[str]]
 
 
 async def repeat(
-    probe: Probe, check: Check, report: Callable[[bool, str], None], *, hasty: bool = True
+    probe: Probe, check: Check, report: Callable[[str], None], *, hasty: bool = True
 ) -> None:
-    """Probe for ever, and report each change of the verdict: healthy or not, and why not."""
+    """Probe for ever, and report each change of the verdict, or of what is wrong."""
     await asyncio.sleep(probe.initial_delay_seconds)
     verdicts = Verdicts(probe, hasty=hasty)
+    reported = ""
     while True:
         problem = await check(probe)
-        if verdicts.add(not problem):
-            report(not problem, problem)
+        if verdicts.add(not problem) or (verdicts.bad and problem not in ("", reported)):
+            reported = problem
+            report(problem)
         await asyncio.sleep(verdicts.pause)
 
 
@@ -134,9 +139,9 @@ async def wait_started(probe: Probe, check: Check) -> bool:
 class Verdicts:
     """Counts results until they are a verdict.
 
-    While the verdict is not good, it is probed more often than Kubernetes would: a mesh on one machine
-    starts in a second, and nobody shall wait for a period of 10 s. Not so for liveness (`hasty=False`),
-    where bad verdicts kill.
+    While the verdict is not good, it is probed more often than Kubernetes would: a mesh on one
+    machine starts in a second, and nobody shall wait for a period of 10 s. Not so for liveness
+    (`hasty=False`), where bad verdicts kill.
     """
 
     def __init__(self, probe: Probe, *, hasty: bool = True) -> None:
@@ -147,7 +152,7 @@ class Verdicts:
         self._last: bool | None = None
         self._same = 0
 
-    def add(self, good: bool) -> bool:
+    def add(self, good: bool) -> bool:  # noqa: FBT001 - it is the value
         """Count a result; gives whether it changes the verdict."""
         self._same = self._same + 1 if good == self._last else 1
         self._last = good
@@ -156,6 +161,11 @@ class Verdicts:
             return False
         self._verdict = good
         return True
+
+    @property
+    def bad(self) -> bool:
+        """Whether the verdict is bad."""
+        return self._verdict is False
 
     @property
     def pause(self) -> float:

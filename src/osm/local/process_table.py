@@ -1,7 +1,9 @@
-"""What /proc says about processes: parents, sessions, and whether a pid is still the one that we meant.
+"""What /proc says about processes: parents, sessions, and which of two with one pid it is.
 
 Standard library only: also used inside of pods.
 """
+
+# ruff: noqa: PTH
 
 import os
 import signal

@@ -42,7 +42,7 @@ def envoy_binary(environment: Mapping[str, str] = os.environ) -> Path:
 async def ask_admin(
     directory: Path, path: str, *, method: str = "GET", timeout: float = 2.0
 ) -> tuple[int, bytes]:
-    """Ask a pod's Envoy admin interface; gives status and body. Raises `OSError` or `TimeoutError`."""
+    """Ask the admin interface of a pod's Envoy; gives status and body. Raises `OSError`."""
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_unix_connection(directory / ADMIN_SOCKET)
         try:

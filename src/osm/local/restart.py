@@ -1,14 +1,15 @@
-"""When what ended is started again: 0.2 s after the first time, doubling to 30 s, anew after a good minute."""
+"""When what ended is started again: after 0.2 s, doubling to 30 s, and anew after a good minute."""
 
 from osm.kit.backoff import Backoff
 
 HEALTHY_S = 60.0
+_BACKOFF = Backoff(base_s=0.2, ceiling_s=30.0)
 
 
 class Restarts:
     """The restarts of one program. Without jitter: there is nobody else to collide with."""
 
-    def __init__(self, backoff: Backoff = Backoff(base_s=0.2, ceiling_s=30.0)) -> None:
+    def __init__(self, backoff: Backoff = _BACKOFF) -> None:
         self._backoff = backoff
         self._attempt = 0
         self.count = 0

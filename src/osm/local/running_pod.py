@@ -1,24 +1,22 @@
-"""One pod that runs: its namespaces, its proxy first, then its programs, for as long as it is wanted."""
+"""One pod that runs: its namespaces, its proxy first, then its programs, while it is wanted."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 
-import msgspec
 import structlog
 
 from osm.core.api.kubernetes import Container, Pod
 from osm.core.api.manifest import Manifest
 from osm.errors import OsmError, PlatformError
-from osm.local import hosts, output, probe, proxy
+from osm.local import ground, hosts, output, probe
 from osm.local.container import Isolation
+from osm.local.ground import Ground
 from osm.local.pod_status import PROXY, PodState, ProgramState, show
 from osm.local.restart import Restarts
-from osm.local.runtime_directory import RuntimeDirectory
-from osm.local.sandbox import Command, Process, Sandbox, SandboxError, Setup
+from osm.local.sandbox import Command, Process, Sandbox, SandboxError
 
 log = structlog.get_logger()
 
@@ -26,42 +24,17 @@ LONGEST_GRACE_S = 5.0
 """A person at a terminal waits; Kubernetes' 30 s are too long."""
 
 _PROXY_GRACE_S = 1.0
-_RESOLVE = "# Written by osm: names are in /etc/hosts.\nnameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
-_NAME_CACHES = ("/run/nscd", "/var/run/nscd")
-"""A name service cache on the machine would answer from its own hosts file."""
-
-TakeLine = Callable[[str, str, str, str, bool], None]
-"""Gets namespace, pod, container, text, and whether it came from standard error."""
-
-Prepare = Callable[[Pod, Path], Awaitable[Sequence[str]]]
-"""Writes a proxy's files into the pod's directory, and gives Envoy's arguments."""
-
-
-class Ground(msgspec.Struct, frozen=True):
-    """What all pods of a mesh have in common."""
-
-    isolation: Isolation
-    runtime: RuntimeDirectory
-    envoy: Path
-    prepare: Prepare
-    take_line: TakeLine
-    environment: Mapping[str, str]
-    """What programs inherit."""
-    directory: Path
-    """Where programs run that name no other place."""
-    hidden: tuple[str, ...] = ()
-    proxy_ready: Callable[[Path], Awaitable[bool]] = proxy.is_ready
 
 
 class RunningPod:
     """Call `run` in a task; `stop` ends it in order. `publish` hears of each change."""
 
     def __init__(
-        self, pod: Pod, hosts_text: str, ground: Ground, publish: Callable[[Manifest], None]
+        self, pod: Pod, hosts_text: str, common: Ground, publish: Callable[[Manifest], None]
     ) -> None:
         self.pod = pod
-        self.directory = ground.runtime.pod(pod.metadata.namespace, pod.metadata.name)
-        self._ground = ground
+        self.directory = common.runtime.pod(pod.metadata.namespace, pod.metadata.name)
+        self._ground = common
         self._publish = publish
         self._state = PodState(pod)
         self._hosts_text = ""
@@ -83,7 +56,7 @@ class RunningPod:
         names = dict.fromkeys((pod.metadata.name, pod.spec.hostname or pod.metadata.name))
         text = hosts.with_own_name(hosts_text, pod.status.pod_ip, names)
         if text != self._hosts_text:
-            _write_in_place(self.directory / "hosts", text)
+            ground.write_in_place(self.directory / "hosts", text)
             self._hosts_text = text
         self._show()
 
@@ -98,7 +71,7 @@ class RunningPod:
             except* (OsmError, OSError) as group:
                 problem = "; ".join(str(error) for error in _leaves(group))
             except* Exception as group:
-                log.error("pod_failed", pod=self.pod.metadata.name, exc_info=group)
+                log.exception("pod_failed", pod=self.pod.metadata.name)
                 problem = "; ".join(repr(error) for error in _leaves(group))
             else:
                 return
@@ -108,7 +81,7 @@ class RunningPod:
             await asyncio.sleep(delay)
 
     async def stop(self) -> None:
-        """End the programs, then the proxy: by SIGTERM first, by SIGKILL when that takes too long."""
+        """End the programs, then the proxy: by SIGTERM, or by SIGKILL when that takes too long."""
         self._state.stopping = True
         self._show()
         if self._sandbox is None or self._sandbox.closed.done():
@@ -133,7 +106,9 @@ class RunningPod:
         self._publish(show(self.pod, self._state, inbound))
 
     async def _live(self) -> None:
-        sandbox = self._sandbox = await Sandbox.start(self._setup())
+        sandbox = self._sandbox = await Sandbox.start(
+            ground.setup(self._ground, self.pod, self.directory)
+        )
         self._ground.runtime.add_agent(sandbox.pid)
         self._state.problem = ""
         try:
@@ -149,13 +124,6 @@ class RunningPod:
             for state in (self._state.proxy, *self._state.containers):
                 state.ready = False
             await sandbox.close()
-
-    def _setup(self) -> Setup:
-        (self.directory / "resolv.conf").write_text(_RESOLVE)
-        files = {f"/etc/{name}": str(self.directory / name) for name in ("hosts", "resolv.conf")}
-        hidden = (*self._ground.hidden, str(self._ground.runtime.base), *_NAME_CACHES)
-        name = self.pod.spec.hostname or self.pod.metadata.name
-        return Setup(self._ground.isolation, hostname=name, files=files, hidden=hidden)
 
     async def _fail_when_gone(self, sandbox: Sandbox) -> None:
         await asyncio.wait([sandbox.closed])
@@ -189,14 +157,18 @@ class RunningPod:
         await self._proxy_is_ready.wait()
         for container in self.pod.spec.init_containers:
             if container.restart_policy == "Always":
-                group.create_task(self._keep_container(group, container, ProgramState(container.name)))
+                group.create_task(
+                    self._keep_container(group, container, ProgramState(container.name))
+                )
             else:
                 await self._run_to_completion(group, container)
         for container, state in zip(self.pod.spec.containers, self._state.containers, strict=True):
             group.create_task(self._keep_container(group, container, state))
 
     async def _run_to_completion(self, group: asyncio.TaskGroup, container: Container) -> None:
-        policy = {"Always": "OnFailure"}.get(self.pod.spec.restart_policy, self.pod.spec.restart_policy)
+        policy = {"Always": "OnFailure"}.get(
+            self.pod.spec.restart_policy, self.pod.spec.restart_policy
+        )
         state = ProgramState(container.name)
 
         async def nothing(_: Process) -> None: ...
@@ -295,10 +267,10 @@ class RunningPod:
             await self._restart_unhealthy(container, process, "its startup probe failed")
             return
         if container.readiness_probe is None:
-            self._report(state, True, "")
+            self._report(state, "")
 
-        def report(good: bool, problem: str) -> None:
-            self._report(state, good, f"readiness probe: {problem}")
+        def report(problem: str) -> None:
+            self._report(state, problem and f"readiness probe: {problem}")
 
         failed = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -309,7 +281,7 @@ class RunningPod:
                     probe.repeat(
                         container.liveness_probe,
                         target.check,
-                        lambda good, _: None if good else failed.set(),
+                        lambda problem: failed.set() if problem else None,
                         hasty=False,
                     )
                 )
@@ -320,8 +292,8 @@ class RunningPod:
         self._take_line(container.name, f"[osm] ending {container.name}: {why}", error=True)
         await self._end(process, self._grace())
 
-    def _report(self, state: ProgramState, good: bool, problem: str) -> None:
-        state.ready, state.problem = good, problem
+    def _report(self, state: ProgramState, problem: str) -> None:
+        state.ready, state.problem = not problem, problem
         self._show()
 
     async def _spawn(self, group: asyncio.TaskGroup, name: str, command: Command) -> Process:
@@ -329,7 +301,7 @@ class RunningPod:
         reading_out, writing_out = os.pipe()
         reading_error, writing_error = os.pipe()
         for descriptor, is_error in ((reading_out, False), (reading_error, True)):
-            group.create_task(self._pump(descriptor, name, is_error))
+            group.create_task(self._pump(descriptor, name, error=is_error))
         try:
             return await self.sandbox.spawn(
                 command, stdin=stdin, stdout=writing_out, stderr=writing_error
@@ -338,8 +310,8 @@ class RunningPod:
             for descriptor in (stdin, writing_out, writing_error):
                 os.close(descriptor)
 
-    async def _pump(self, descriptor: int, name: str, is_error: bool) -> None:
-        await output.pump(descriptor, lambda line: self._take_line(name, line, error=is_error))
+    async def _pump(self, descriptor: int, name: str, *, error: bool) -> None:
+        await output.pump(descriptor, lambda line: self._take_line(name, line, error=error))
 
     def _take_line(self, container: str, text: str, *, error: bool) -> None:
         metadata = self.pod.metadata
@@ -368,17 +340,3 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     for error in group.exceptions:
         found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found
-
-
-def _write_in_place(path: Path, text: str) -> None:
-    """Change a file that is bind-mounted, and that programs may read at any moment.
-
-    What is left of a longer old text is a comment until it is cut off.
-    """
-    data = text.encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.pwrite(descriptor, data + b"#", 0)
-        os.ftruncate(descriptor, len(data))
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,7 @@
 """The directory of a running mesh: its lock, who runs it, and a private directory for each pod.
 
-`$XDG_RUNTIME_DIR/osm/<mesh>` where that is short enough for unix sockets, else `/tmp/osm-<uid>/<mesh>`.
-Everything in it goes when the mesh ends; what a SIGKILL left is cleaned at the next start.
+`$XDG_RUNTIME_DIR/osm/<mesh>` where that is short enough for unix sockets, else
+`/tmp/osm-<uid>/<mesh>`. Everything in it goes when the mesh ends; what a SIGKILL left is cleaned at the next start.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import signal
 import stat
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -72,7 +73,7 @@ def runtime_base(environment: Mapping[str, str] = os.environ) -> Path:
         base = Path(given) / "osm"
         if len(os.fsencode(base)) + 1 + 20 + len("/pods/") <= _longest_pods_path():
             return base
-    return Path("/tmp") / f"osm-{os.geteuid()}"  # noqa: S108 - made and checked by `_private_directory`
+    return Path("/tmp") / f"osm-{os.geteuid()}"  # noqa: S108 - see `_private_directory`
 
 
 def mesh_directory(mesh: str, base: Path | None = None) -> Path:
@@ -94,7 +95,7 @@ def pod_directory_name(namespace: str, name: str, longest: int) -> str:
 
 
 class RuntimeDirectory:
-    """The directory of a mesh that we run. Use as a context manager: it is locked inside, gone after."""
+    """The directory of a mesh that we run. A context manager: locked inside, and gone after."""
 
     def __init__(self, mesh: str, *, base: Path | None = None) -> None:
         self.mesh = mesh
@@ -120,13 +121,11 @@ class RuntimeDirectory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # While the lock is held. Others that wait for it see that the file is gone, and make their own.
+        # While the lock is held: who opened the file before sees that it is gone, and makes a new one.
         shutil.rmtree(self.path, ignore_errors=True)
         self._release()
-        try:
+        with suppress(OSError):  # other meshes
             self.base.rmdir()
-        except OSError:
-            pass  # other meshes
 
     @property
     def _pods(self) -> Path:

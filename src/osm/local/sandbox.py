@@ -1,7 +1,7 @@
 """A pod's namespaces as the supervisor sees them: start programs in there, connect to their ports.
 
-The other end of `osm.local.agent`. A `Sandbox` that is closed, or whose agent dies, takes everything
-that ran in it along.
+The other end of `osm.local.agent`. A `Sandbox` that is closed, or whose agent dies, takes along
+everything that ran in it.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A program to run. `kind` is `proxy`, `app`, or `exec` (inside of `container`, an app's pid)."""
+    """A program to run. `kind` is `proxy`, `app`, or `exec`: inside of `container`, an app's pid."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -97,7 +97,7 @@ class Sandbox:
         ours, theirs = wire.pair()
         source = str(Path(osm.__file__).parent.parent)
         with theirs:
-            agent = subprocess.Popen(
+            agent = subprocess.Popen(  # noqa: ASYNC220 - asyncio would add a thread for each
                 (
                     *(sys.executable, "-I", "-S", "-c", _START_AGENT.format(source)),
                     *(str(theirs.fileno()), str(os.getpid())),
@@ -123,10 +123,8 @@ class Sandbox:
             raise SandboxError(problem)
         return self
 
-    async def spawn(
-        self, command: Command, *, stdin: int, stdout: int, stderr: int
-    ) -> Process:
-        """Start a program on the given descriptors, which remain the caller's. Raises `StartError`."""
+    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> Process:
+        """Start a program on descriptors, which remain the caller's. Raises `StartError`."""
         answer, _ = await self._ask(
             {
                 "do": "spawn",
@@ -188,7 +186,8 @@ class Sandbox:
         answer = self._answers[number] = self._loop.create_future()
         try:
             await self._send(data, descriptors)
-            return await answer
+            message, received = await answer
+            return message, received
         finally:
             # A descriptor that comes for someone who no longer waits is closed by `_receive`.
             self._answers.pop(number, None)

@@ -1,4 +1,4 @@
-"""Environment variables as Kubernetes defines them: order, `$(NAME)`, fields of the pod, services."""
+"""Environment variables as Kubernetes has them: order, `$(NAME)`, the pod's fields, services."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,7 +58,7 @@ def field(pod: Pod, path: str) -> str | None:
 
 
 def of_services(services: Sequence[Service], namespace: str) -> dict[str, str]:
-    """`<SERVICE>_SERVICE_HOST` and `…_PORT` of each service of the namespace that has an address."""
+    """`<SERVICE>_SERVICE_HOST` and `…_PORT` of each service of the namespace with an address."""
     variables: dict[str, str] = {}
     for service in services:
         address = service.spec.cluster_ip

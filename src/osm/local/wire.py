@@ -1,7 +1,7 @@
-"""Messages between the supervisor and a pod's agent: JSON over a SOCK_SEQPACKET pair, with descriptors.
+"""Messages between the supervisor and a pod's agent: JSON and descriptors, by SOCK_SEQPACKET.
 
-A request is `{"id": n, "do": verb, …}`; its answer `{"id": n, …}` or `{"id": n, "error": text}`.
-Whatever has no `id` is an event. Descriptors travel beside the message that speaks of them.
+A request is `{"id": n, "do": verb, …}`; its answer `{"id": n, …}` or `{"id": n, "error": text}`;
+whatever has no `id` is an event. Descriptors travel beside the message that speaks of them.
 """
 
 import json

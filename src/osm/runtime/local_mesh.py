@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
@@ -21,7 +22,7 @@ from osm.core.compile.local_annotations import COUNTERS, FORWARD
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
 from osm.core.model.identity import Identity, ProxyIdentity
-from osm.core.model.origin import Finding, Severity
+from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.workload import PipeAddress
 from osm.core.pki.certificate import ServerName
 from osm.core.pki.trust import Refused as NotTrusted
@@ -71,13 +72,20 @@ class LocalMeshSettings(msgspec.Struct, frozen=True):
     isolation: str = "auto"
     page_port: int = 0
     leaf_validity: timedelta = LEAF_VALIDITY
+    state_directory: Path | None = None
+    """Where the root certificate is kept; the user's own place when it is not given."""
 
 
 class LocalMesh:
     """A mesh that runs in this process."""
 
-    def __init__(self, api: RunningMeshApi) -> None:
+    def __init__(self, api: RunningMeshApi, platform: LocalPlatform) -> None:
         self.api = api
+        self._platform = platform
+
+    async def dial(self, namespace: str, workload: str, port: int) -> socket.socket:
+        """Connect to a port of a workload, past its proxy, as its readiness probes do."""
+        return await self._platform.dial(namespace, workload, port)
 
     async def stopped(self) -> str:
         """Wait until something else ends the mesh, and say what."""
@@ -109,6 +117,7 @@ class _Assembly:
     ) -> None:
         self._settings = settings
         self._runtime = runtime
+        self._state = settings.state_directory or state_directory(settings.mesh)
         self._observe = observe
         self._clock = SystemClock()
         self._logs = Logs()
@@ -126,7 +135,7 @@ class _Assembly:
         options = CompileOptions(settings.mesh, TRUST_DOMAIN, require_monitored_label=False)
         tresor = await asyncio.to_thread(
             Tresor.open,
-            state_directory(settings.mesh) / "ca",
+            self._state / "ca",
             trust_domain=TRUST_DOMAIN,
             leaf_validity=settings.leaf_validity,
             clock=self._clock,
@@ -175,7 +184,7 @@ class _Assembly:
                 self._runtime,
                 prepare=self._prepare,
                 take_line=self._take_line,
-                hidden=(state_directory(settings.mesh),),
+                hidden=(self._state,),
             )
         )
         facts = MeshFacts(
@@ -213,14 +222,14 @@ class _Assembly:
         spawn(serve(build_app(api, access=LoopbackAccess(port)), page))
         facts.page = f"http://127.0.0.1:{port}/"
         self._observe("page", "ready", facts.page)
-        return LocalMesh(api)
+        return LocalMesh(api, self._platform)
 
     def _directory(self) -> Path:
         """Where new objects go: the first directory given, else one beside the root certificate."""
         given = next((path for path in self._settings.paths if path.is_dir()), None)
         if given is not None:
             return given
-        own = state_directory(self._settings.mesh) / "objects"
+        own = self._state / "objects"
         own.mkdir(parents=True, exist_ok=True)
         return own
 
@@ -307,7 +316,8 @@ class _Assembly:
         self._facts.refusals.clear()
 
     def _refused(self, refused: Refused) -> None:
-        for origin in refused.origins:
+        namespace, _, name = refused.proxy.partition("/")
+        for origin in refused.origins or (Origin("Pod", namespace, name),):
             self._facts.refusals[origin] = Finding(
                 "OSM902",
                 Severity.ERROR,

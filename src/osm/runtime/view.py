@@ -25,7 +25,7 @@ from osm.core.model.service import PortName, ServicePort
 from osm.core.model.workload import Workload
 from osm.core.xds import types
 from osm.telemetry.access_log import DenialRate
-from osm.telemetry.traffic import EdgeTraffic
+from osm.telemetry.traffic import UNKNOWN, EdgeTraffic
 
 Ends = tuple[str, str, str, str]
 """Source namespace and app, destination namespace and app."""
@@ -109,7 +109,12 @@ def edge_views(
             refused[ends].per_second += rate.per_second
             refused[ends].total += rate.total
     splits = _splits(model)
-    return tuple(_edge_view(model, each, refused, splits) for each in traffic)
+    return tuple(
+        _edge_view(model, each, refused, splits)
+        for each in traffic
+        # What nobody answered (a backend that was not ready yet) is shown while it happens.
+        if each.edge.destination != UNKNOWN or each.requests_per_second > 0
+    )
 
 
 def _edge_view(

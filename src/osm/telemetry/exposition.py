@@ -14,6 +14,8 @@ import msgspec
 _LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)",?')
 _ESCAPE = re.compile(r"\\(.)")
 _ENVOY = "envoy_"
+_SCOPED = "osm_osm_"
+"""Where Envoy's stats logger has a prefix of its own, `osm`, names begin with it twice."""
 
 
 class Series(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +56,8 @@ def parse_series(series: str) -> Series:
         value = match[2]
         labels[match[1]] = _ESCAPE.sub(_unescape, value) if "\\" in value else value
         at = match.end()
-    return Series(name.removeprefix(_ENVOY), labels)
+    name = name.removeprefix(_ENVOY)
+    return Series(name.removeprefix("osm_") if name.startswith(_SCOPED) else name, labels)
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from osm.telemetry.traffic import TrafficWindow
 
 log = structlog.get_logger()
 
-TARGET = "/stats/prometheus?usedonly&filter=^osm_"
+TARGET = "/stats/prometheus?usedonly&filter=^osm"
 """Envoy matches the filter before it renders anything; `usedonly` leaves out what never counted."""
 
 

@@ -22,11 +22,13 @@ EDGE_LIMIT = 20_000
 
 _REQUESTS = "osm_request_total"
 _DURATION = "osm_request_duration_ms"
-_TCP = {
-    "osm_tcp_connections_opened_total": "opened",
-    "osm_tcp_connections_closed_total": "closed",
-    "osm_tcp_sent_bytes_total": "sent",
-    "osm_tcp_received_bytes_total": "received",
+_TCP: Mapping[str, tuple[str, ...]] = {
+    "osm_tcp_connections_opened_total": ("opened",),
+    "osm_tcp_connections_closed_total": ("closed",),
+    # Counted when a connection ends, by proxies that do not count its beginning.
+    "osm_tcp_connections_total": ("opened", "closed"),
+    "osm_tcp_bytes_sent_total": ("sent",),
+    "osm_tcp_bytes_received_total": ("received",),
 }
 
 
@@ -104,8 +106,9 @@ class _Counts:
         elif series.name == f"{_DURATION}_bucket":
             bound = _to_bound(series.labels.get("le", ""))
             self.buckets[bound] = self.buckets.get(bound, 0.0) + amount
-        elif (field := _TCP.get(series.name)) is not None:
-            setattr(self, field, getattr(self, field) + amount)
+        else:
+            for field in _TCP.get(series.name, ()):
+                setattr(self, field, getattr(self, field) + amount)
 
 
 class _Proxy:

@@ -1,9 +1,13 @@
-"""A bookstore mesh as a person sees it, at any moment after its start: traffic that rises and falls,
-a split, a thief who is refused, a proxy that refused its configuration, and a mistake in a file.
+"""A bookstore mesh as a person sees it, at any moment after its start.
+
+Traffic rises and falls, a split sends it both ways, a thief is refused, a proxy has refused its
+configuration, and a file has a mistake in it.
 """
 
 import math
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from osm.core.explain.view import (
     DenialView,
@@ -64,25 +68,30 @@ _WARNING = Finding(
     message="the root service is written as bookstore.bookstore; it means the Service bookstore",
     where="policies/split.yaml:7",
 )
+_SMI = ".smi-spec.io"
 # group, version, kind, namespace, name, where, summary, finding
 _OBJECTS: tuple[tuple[str, str, str, str, str, str, str, Finding | None], ...] = (
     ("config.openservicemesh.io", "v1alpha2", "MeshConfig", "osm-system", "osm-mesh-config",
      "mesh.yaml:1", "SMI mode", None),
-    ("", "v1", "Service", "bookstore", "bookstore", "apps/bookstore.yaml:8", "14001 http, 2 endpoints", None),
-    ("", "v1", "Service", "bookstore", "bookstore-v1", "apps/bookstore.yaml:22", "14001 http, 1 endpoint", None),
-    ("", "v1", "Service", "bookstore", "bookstore-v2", "apps/bookstore-v2.yaml:8", "14001 http, 1 endpoint", None),
-    ("", "v1", "Service", "bookwarehouse", "bookwarehouse", "apps/bookwarehouse.yaml:8",
-     "14001 http, 1 endpoint", None),
-    ("", "v1", "Service", "bookwarehouse", "mysql", "apps/mysql.yaml:8", "3306 tcp, 1 endpoint", None),
-    ("access.smi-spec.io", "v1alpha3", "TrafficTarget", "bookstore", "bookstore",
+    ("", "v1", "Service", "bookstore", "bookstore",
+     "apps/bookstore.yaml:8", "14001 http, 2 endpoints", None),
+    ("", "v1", "Service", "bookstore", "bookstore-v1",
+     "apps/bookstore.yaml:22", "14001 http, 1 endpoint", None),
+    ("", "v1", "Service", "bookstore", "bookstore-v2",
+     "apps/bookstore-v2.yaml:8", "14001 http, 1 endpoint", None),
+    ("", "v1", "Service", "bookwarehouse", "bookwarehouse",
+     "apps/bookwarehouse.yaml:8", "14001 http, 1 endpoint", None),
+    ("", "v1", "Service", "bookwarehouse", "mysql",
+     "apps/mysql.yaml:8", "3306 tcp, 1 endpoint", None),
+    ("access" + _SMI, "v1alpha3", "TrafficTarget", "bookstore", "bookstore",
      "policies/access.yaml:1", "bookbuyer/bookbuyer → bookstore/bookstore: 2 matches", None),
-    ("access.smi-spec.io", "v1alpha3", "TrafficTarget", "bookstore", "bookstore-v2",
+    ("access" + _SMI, "v1alpha3", "TrafficTarget", "bookstore", "bookstore-v2",
      "policies/access.yaml:22", "bookbuyer/bookbuyer → bookstore/bookstore-v2: 2 matches", None),
-    ("access.smi-spec.io", "v1alpha3", "TrafficTarget", "bookwarehouse", "auditors",
+    ("access" + _SMI, "v1alpha3", "TrafficTarget", "bookwarehouse", "auditors",
      "policies/auditors.yaml:1", "grants nothing", _FINDING),
-    ("specs.smi-spec.io", "v1alpha4", "HTTPRouteGroup", "bookstore", "bookstore-service-routes",
+    ("specs" + _SMI, "v1alpha4", "HTTPRouteGroup", "bookstore", "bookstore-service-routes",
      "policies/access.yaml:43", "buy-a-book, books-bought", None),
-    ("split.smi-spec.io", "v1alpha2", "TrafficSplit", "bookstore", "bookstore-split",
+    ("split" + _SMI, "v1alpha2", "TrafficSplit", "bookstore", "bookstore-split",
      "policies/split.yaml:1", "bookstore: bookstore-v1 50 %, bookstore-v2 50 %", _WARNING),
 )  # fmt: skip
 
@@ -142,28 +151,53 @@ def _workloads(elapsed_s: float) -> tuple[WorkloadView, ...]:
 def _edges(elapsed_s: float) -> tuple[EdgeView, ...]:
     rate = 7.5 + 2.5 * _wave(elapsed_s, 60)
     v1, v2 = rate * 0.51, rate * 0.49
-    success = 99.2 + 0.7 * _wave(elapsed_s, 17)
-    thief = 3.0 + 0.8 * _wave(elapsed_s, 23, 1)
-
-    def total(per_second: float) -> int:
-        return int(per_second * elapsed_s)
-
-    store = dict(split_service="bookstore/bookstore", split_percent=50.0)
-    return (
-        EdgeView("bookbuyer", "bookbuyer", "bookstore", "bookstore", "http", round(v1, 2),
-                 100.0, 8.4 + _wave(elapsed_s, 31), 24.0, total(3.8), **store),  # type: ignore[arg-type]
-        EdgeView("bookbuyer", "bookbuyer", "bookstore", "bookstore-v2", "http", round(v2, 2),
-                 round(success, 1), 9.1, 31.0 + 4 * _wave(elapsed_s, 13), total(3.7), **store),  # type: ignore[arg-type]
-        EdgeView("bookthief", "bookthief", "bookstore", "bookstore", "http", 0.0, None, None, None, 0,
-                 denied_per_second=round(thief, 2), denied_total=total(3.0),
-                 deny_reason=DENY_REASON, remedy=REMEDY),
-        EdgeView("bookstore", "bookstore", "bookwarehouse", "bookwarehouse", "http", round(v1 / 2, 2),
-                 100.0, 12.0, 41.0, total(1.9)),
-        EdgeView("bookstore", "bookstore-v2", "bookwarehouse", "bookwarehouse", "http",
-                 round(v2 / 2, 2), 97.5, 14.0, 160.0, total(1.8)),
-        EdgeView("bookwarehouse", "bookwarehouse", "bookwarehouse", "mysql", "tcp", 0.4, None,
-                 None, None, total(0.4)),
+    to_v1 = EdgeView(
+        source_namespace="bookbuyer",
+        source="bookbuyer",
+        destination_namespace="bookstore",
+        destination="bookstore",
+        protocol="http",
+        requests_per_second=round(v1, 2),
+        success_percent=100.0,
+        p50_ms=8.4 + _wave(elapsed_s, 31),
+        p99_ms=24.0,
+        total=int(3.8 * elapsed_s),
+        split_percent=50.0,
+        split_service="bookstore/bookstore",
+    )
+    to_v2 = replace(
+        to_v1,
+        destination="bookstore-v2",
+        requests_per_second=round(v2, 2),
+        success_percent=round(99.2 + 0.7 * _wave(elapsed_s, 17), 1),
+        p99_ms=31.0 + 4 * _wave(elapsed_s, 13),
+        total=int(3.7 * elapsed_s),
+    )
+    restock = EdgeView(
+        "bookstore", "bookstore", "bookwarehouse", "bookwarehouse", "http",
+        round(v1 / 2, 2), 100.0, 12.0, 41.0, int(1.9 * elapsed_s),
     )  # fmt: skip
+    restock_v2 = replace(
+        restock,
+        source="bookstore-v2",
+        requests_per_second=round(v2 / 2, 2),
+        success_percent=97.5,
+        p99_ms=160.0,
+        total=int(1.8 * elapsed_s),
+    )
+    stored = EdgeView(
+        "bookwarehouse", "bookwarehouse", "bookwarehouse", "mysql", "tcp",
+        0.4, None, None, None, int(0.4 * elapsed_s),
+    )  # fmt: skip
+    stolen = EdgeView(
+        "bookthief", "bookthief", "bookstore", "bookstore", "http",
+        0.0, None, None, None, 0,
+        denied_per_second=round(3.0 + 0.8 * _wave(elapsed_s, 23, 1), 2),
+        denied_total=int(3.0 * elapsed_s),
+        deny_reason=DENY_REASON,
+        remedy=REMEDY,
+    )  # fmt: skip
+    return to_v1, to_v2, stolen, restock, restock_v2, stored
 
 
 def _proxies(elapsed_s: float, now: datetime) -> tuple[ProxyView, ...]:
@@ -211,18 +245,36 @@ def _objects() -> tuple[ObjectView, ...]:
 
 
 def _denials(elapsed_s: float, now: datetime) -> tuple[DenialView, ...]:
-    thief = "bookthief/bookthief"
-    return (
-        DenialView(_text(now - timedelta(milliseconds=300)), thief, "bookstore/bookstore", 14001, "GET",
-                   "/buy-a-book/new", DENY_REASON, int(3 * elapsed_s) + 1),
-        DenialView(_text(now - timedelta(milliseconds=800)), thief, "bookstore/bookstore", 14001, "GET",
-                   "/books-bought", DENY_REASON, int(1.4 * elapsed_s) + 1),
-        DenialView(_text(now - timedelta(seconds=41)), "spiffe://other.example/ns/a/sa/b",
-                   "bookwarehouse/mysql-0", 3306, "", "", "the client's trust domain is not trusted"),
-        DenialView(_text(now - timedelta(seconds=73)), "bookbuyer/bookbuyer", "bookstore/bookstore",
-                   14001, "POST", "/books-bought",
-                   "no match of HTTPRouteGroup bookstore/bookstore-service-routes has POST", 2),
-    )  # fmt: skip
+    stolen = DenialView(
+        time=_text(now - timedelta(milliseconds=300)),
+        source="bookthief/bookthief",
+        destination="bookstore/bookstore",
+        port=14001,
+        method="GET",
+        path="/buy-a-book/new",
+        reason=DENY_REASON,
+        count=int(3 * elapsed_s) + 1,
+    )
+    looked = replace(stolen, path="/books-bought", count=int(1.4 * elapsed_s) + 1)
+    foreign = DenialView(
+        time=_text(now - timedelta(seconds=41)),
+        source="spiffe://other.example/ns/a/sa/b",
+        destination="bookwarehouse/mysql-0",
+        port=3306,
+        method="",
+        path="",
+        reason="the client's trust domain is not trusted",
+    )
+    posted = replace(
+        stolen,
+        time=_text(now - timedelta(seconds=73)),
+        source="bookbuyer/bookbuyer",
+        method="POST",
+        path="/books-bought",
+        reason="no match of HTTPRouteGroup bookstore/bookstore-service-routes has POST",
+        count=2,
+    )
+    return stolen, looked, foreign, posted
 
 
 def _counters(elapsed_s: float) -> tuple[tuple[str, tuple[tuple[str, int], ...]], ...]:

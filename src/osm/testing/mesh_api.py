@@ -10,7 +10,7 @@ import yaml
 
 from osm.core.api.manifest import Key, Manifest
 from osm.core.explain.explanation import Explanation, Question, Step
-from osm.core.explain.view import MeshView
+from osm.core.explain.view import MeshView, ObjectView
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.errors import InvalidObjects, UsageError
 from osm.ports import AppliedObject, LogLine
@@ -18,7 +18,7 @@ from osm.testing.bookstore_view import DENY_REASON, REMEDY, bookstore_view
 
 
 class FakeMeshApi:
-    """Implements `osm.ports.MeshApi`. `clock` (seconds) moves the view; `change` edits it for a test.
+    """Implements `osm.ports.MeshApi`: `clock` (seconds) moves the view, `change` edits it.
 
     `calls` lists what was asked that a real mesh would act on.
     """
@@ -36,13 +36,8 @@ class FakeMeshApi:
         self._clock = clock
         self._started = started or datetime.now(UTC)
         self._started_at = clock()
-        view = self.view()
-        self._objects = {
-            Key(item.group, item.kind, item.namespace, item.name): _manifest(
-                f"{item.group}/{item.version}".lstrip("/"), item.kind, item.namespace, item.name, item.where
-            )
-            for item in view.objects
-        }  # fmt: skip
+        written = (_manifest(item) for item in self.view().objects)
+        self._objects = {manifest.key: manifest for manifest in written}
 
     def view(self) -> MeshView:
         elapsed_s = self._clock() - self._started_at
@@ -130,15 +125,19 @@ class FakeMeshApi:
         self.calls.append("shutdown")
 
 
-def _manifest(api_version: str, kind: str, namespace: str, name: str, where: str) -> Manifest:
+def _manifest(item: ObjectView) -> Manifest:
     raw = {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+        "apiVersion": f"{item.group}/{item.version}".lstrip("/"),
+        "kind": item.kind,
+        "metadata": {
+            "name": item.name,
+            "namespace": item.namespace,
+            "labels": {"app": item.name},
+        },
         "spec": {"note": "A line.\nAnd another.", "weights": [50, 50], "enabled": True},
     }
-    group = api_version.rpartition("/")[0]
-    return Manifest(Key(group, kind, namespace, name), None, raw, where)
+    key = Key(item.group, item.kind, item.namespace, item.name)
+    return Manifest(key, None, raw, item.where)
 
 
 def _documents(text: str) -> list[tuple[object, int]]:

@@ -36,7 +36,13 @@ class TalkingMesh(FakeMeshApi):
         super().__init__()
         self.printed = [self._line(number) for number in range(1, 7)]
 
-    async def logs(self, workload: str, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+    async def logs(
+        self,
+        workload: str,  # noqa: ARG002 - every workload says the same
+        *,
+        tail: int,
+        follow: bool,
+    ) -> AsyncIterator[LogLine]:
         for line in self.printed[-tail:] if tail else ():
             yield line
         while follow:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.calls import Mesh, Result, Run, mesh_after
 
 from osm.cli.main import main
 from osm.dashboard.access import SocketAccess
 from osm.dashboard.app import build_app
 from osm.dashboard.server import listen_unix, serve
 from osm.testing.mesh_api import FakeMeshApi
-from tests.unit.cli.calls import Mesh, Result, Run, mesh_after
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from tests.unit.cli.calls import Run
 
 from osm.cli.command import Verb, VerbGroup
 from osm.cli.main import VERBS, osm
-from tests.unit.cli.calls import Run
 
 TABLE = {name: text for verbs in VERBS.values() for name, text in verbs}
 
@@ -44,7 +44,7 @@ def test_the_list_of_verbs_repeats_what_each_verb_says(name: str, text: str) -> 
 def test_the_help_of_every_command_ends_with_examples(run: Run, words: str) -> None:
     result = run(*words.split(), "--help")
     assert (result.code, result.err) == (0, "")
-    assert f"\nExamples:\n  osm {words.split()[0]}" in result.out
+    assert f"\nExamples:\n  osm {words.split(maxsplit=1)[0]}" in result.out
 
 
 def _examples() -> Iterator[str]:

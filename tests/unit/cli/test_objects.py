@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from tests.unit.cli.calls import Mesh, Run
 
 ACCOUNT = """\
@@ -101,9 +100,10 @@ def test_delete_by_name_needs_the_namespace(mesh: Mesh, run: Run) -> None:
         "traffictarget.access.smi-spec.io/bookstore deleted\n",
         "",
     )
-    assert "TrafficTarget bookstore/bookstore does not exist" in run(
-        "delete", "traffictargets", "bookstore", "-n", "bookstore"
-    ).err
+    assert (
+        "TrafficTarget bookstore/bookstore does not exist"
+        in run("delete", "traffictargets", "bookstore", "-n", "bookstore").err
+    )
 
 
 def test_delete_takes_the_objects_of_files(mesh: Mesh, run: Run, files: Path) -> None:

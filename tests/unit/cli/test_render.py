@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.cli.calls import Mesh, Run
 
 from osm.cli import render
 from osm.cli.encode import camel, to_json, to_yaml
@@ -16,7 +17,6 @@ from osm.cli.log_lines import LogLines
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.ports import LogLine
 from osm.testing.bookstore_view import bookstore_view
-from tests.unit.cli.calls import Mesh, Run
 
 ESCAPES = (
     "\x1b[2J",
@@ -118,7 +118,7 @@ def test_colour_is_for_terminals_that_want_it(
     monkeypatch: pytest.MonkeyPatch,
     stream: io.StringIO,
     environment: dict[str, str],
-    coloured: bool,
+    coloured: bool,  # noqa: FBT001
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")

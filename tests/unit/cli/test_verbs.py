@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
+from tests.unit.cli.calls import Mesh, Run, TalkingMesh, mesh_after
 
 from osm import __version__
 from osm.core.explain.view import MeshView, ProxyView, WorkloadView
 from osm.testing.bookstore_view import REMEDY
-from tests.unit.cli.calls import Mesh, Run, TalkingMesh, mesh_after
 
 StartMesh = Callable[..., Mesh]
 
@@ -394,7 +394,12 @@ def test_dashboard_prints_the_address_and_opens_it_where_there_is_a_desktop(
     opened: list[str],
 ) -> None:
     calls: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda url: calls.append(url) or True)
+
+    def open_page(url: str) -> bool:
+        calls.append(url)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_page)
     if display:
         monkeypatch.setenv("DISPLAY", display)
     mesh.api.page = page

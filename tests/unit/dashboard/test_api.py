@@ -1,5 +1,7 @@
 """The JSON API, as the `osm` command and the page use it."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from starlette.testclient import TestClient
@@ -7,6 +9,8 @@ from starlette.testclient import TestClient
 from osm import __version__
 from osm.core.explain.explanation import Explanation
 from osm.core.explain.view import MeshView
+from osm.dashboard.access import LoopbackAccess
+from osm.dashboard.app import build_app
 from osm.testing.mesh_api import FakeMeshApi
 
 TARGET = """\
@@ -74,7 +78,7 @@ def test_objects_that_are_wrong_come_back_with_findings(socket: TestClient, text
 
 def test_text_that_is_not_utf8_is_an_error_for_people(socket: TestClient) -> None:
     answer = socket.post("/api/v1/apply", content=b"\xff\xfe")
-    assert answer.status_code == 404
+    assert answer.status_code == 400
     assert "UTF-8" in answer.json()["message"]
 
 
@@ -88,7 +92,7 @@ def test_deleting_names_what_went(socket: TestClient, mesh: FakeMeshApi) -> None
 
 def test_deleting_what_is_not_there_is_an_error_with_a_hint(socket: TestClient) -> None:
     answer = socket.post("/api/v1/delete", json={"keys": [KEY | {"name": "nothing"}]})
-    assert answer.status_code == 404
+    assert answer.status_code == 400
     assert answer.json() == {
         "message": "TrafficTarget bookstore/nothing does not exist.",
         "hint": "See `osm get`.",
@@ -99,7 +103,7 @@ def test_deleting_what_is_not_there_is_an_error_with_a_hint(socket: TestClient) 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"keys": [{}]}', b'{"keys": 1}', b"[" * 5000])
 def test_a_body_that_cannot_be_read_is_said_to_be_so(socket: TestClient, body: bytes) -> None:
     answer = socket.post("/api/v1/delete", content=body)
-    assert answer.status_code == 404
+    assert answer.status_code == 400
     assert "cannot be read" in answer.json()["message"]
 
 
@@ -114,7 +118,7 @@ def test_explaining_answers_with_steps_and_origins(socket: TestClient) -> None:
 
 def test_asking_about_nobody_is_an_error_for_people(socket: TestClient) -> None:
     answer = socket.post("/api/v1/explain", json={"source": "nobody", "destination": "x"})
-    assert answer.status_code == 404
+    assert answer.status_code == 400
     assert "nobody" in answer.json()["message"]
 
 
@@ -134,7 +138,7 @@ def test_a_proxys_admin_interface_can_be_read(
     socket: TestClient, path: str, media_type: str
 ) -> None:
     answer = socket.get(f"/api/v1/proxies/bookstore/bookstore-v2/envoy/{path}")
-    assert answer.status_code == (200 if "%5C" not in path else answer.status_code)
+    assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(media_type)
 
 
@@ -178,7 +182,7 @@ def test_logs_that_cannot_be_given_are_an_error_for_people(
     socket: TestClient, query: str, words: str
 ) -> None:
     answer = socket.get(f"/api/v1/logs?{query}")
-    assert answer.status_code == 404
+    assert answer.status_code == 400
     assert words in answer.json()["message"]
 
 
@@ -201,13 +205,8 @@ def test_the_page_learns_its_token_from_the_session(page: TestClient, own: dict[
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_page_that_was_not_built_says_how_to_build_it(
-    mesh: FakeMeshApi, access: object, tmp_path: object
-) -> None:
-    from osm.dashboard.access import LoopbackAccess
-    from osm.dashboard.app import build_app
-
-    app = build_app(mesh, access=LoopbackAccess(1), static=tmp_path)  # type: ignore[arg-type]
+def test_a_page_that_was_not_built_says_how_to_build_it(mesh: FakeMeshApi, tmp_path: Path) -> None:
+    app = build_app(mesh, access=LoopbackAccess(1), static=tmp_path)
     with TestClient(app, base_url="http://127.0.0.1:1") as client:
         answer = client.get("/")
     assert answer.status_code == 503

@@ -40,6 +40,12 @@ def client(path: Path) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=5)
 
 
+async def nobody_listens(feed: Feed) -> None:
+    async with asyncio.timeout(5):
+        while feed.streams:  # noqa: ASYNC110 (the server does not tell when a client has left)
+            await asyncio.sleep(0.01)
+
+
 async def views(lines: AsyncIterator[str], count: int) -> list[MeshView]:
     found: list[MeshView] = []
     async for line in lines:
@@ -79,9 +85,7 @@ async def test_a_stream_gives_its_place_back_when_the_browser_leaves(tmp_path: P
     async with serving(path, feed), client(path) as http:
         async with http.stream("GET", "/api/v1/events"), http.stream("GET", "/api/v1/events"):
             assert (await http.get("/api/v1/events")).status_code == 503
-        async with asyncio.timeout(5):
-            while feed.streams:
-                await asyncio.sleep(0.01)
+        await nobody_listens(feed)
         async with http.stream("GET", "/api/v1/events") as again:
             assert again.status_code == 200
 
@@ -96,11 +100,14 @@ async def test_the_view_is_encoded_once_for_all_listeners(tmp_path: Path) -> Non
         calls += 1
         return mesh.view()
 
-    async with serving(path, Feed(view, period_s=2)), client(path) as http:
-        async with contextlib.AsyncExitStack() as stack:
-            for _ in range(10):
-                events = await stack.enter_async_context(http.stream("GET", "/api/v1/events"))
-                assert len(await views(events.aiter_lines(), 1)) == 1
+    async with (
+        serving(path, Feed(view, period_s=2)),
+        client(path) as http,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        for _ in range(10):
+            events = await stack.enter_async_context(http.stream("GET", "/api/v1/events"))
+            assert len(await views(events.aiter_lines(), 1)) == 1
     assert calls == 1
 
 
@@ -113,20 +120,21 @@ async def test_logs_are_followed_until_the_client_leaves(tmp_path: Path) -> None
             lines = answer.aiter_lines()
             texts = [msgspec.json.decode(await anext(lines))["text"] for _ in range(4)]
         assert texts == ["line 1", "line 2", "line 3", "line 4"]
-        async with asyncio.timeout(5):
-            while feed.streams:
-                await asyncio.sleep(0.01)
+        await nobody_listens(feed)
 
 
 async def test_the_server_ends_at_once_though_streams_are_open(tmp_path: Path) -> None:
     path = tmp_path / "osm.sock"
-    async with client(path) as http, asyncio.timeout(4):
-        async with serving(path) as task:
-            async with http.stream("GET", "/api/v1/events") as events:
-                lines = events.aiter_lines()
-                assert len(await views(lines, 1)) == 1
-                task.cancel()
-                assert [line async for line in lines if line.startswith("data")] == []
+    async with (
+        client(path) as http,
+        asyncio.timeout(4),
+        serving(path) as task,
+        http.stream("GET", "/api/v1/events") as events,
+    ):
+        lines = events.aiter_lines()
+        assert len(await views(lines, 1)) == 1
+        task.cancel()
+        assert [line async for line in lines if line.startswith("data")] == []
 
 
 async def test_a_socket_that_nobody_serves_is_replaced(tmp_path: Path) -> None:

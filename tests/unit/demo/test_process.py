@@ -1,6 +1,7 @@
 """The applications as processes: how they start, what they need, how they end."""
 
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from tests.unit.demo.apps import LOOPBACK, can_connect, free_port, wait_until
 
 from osm.demo.client import NO_ANSWER, fetch, proxy_of
 from osm.demo.database import server_arguments
-from osm.demo.journal import LONGEST_LINE, one_line
+from osm.demo.journal import LONGEST_LINE, REMEMBERED, Journal, one_line
 from osm.demo.valkey import Valkey
 
 APPS = ("bookbuyer", "bookthief", "bookstore", "bookwarehouse")
@@ -155,6 +156,31 @@ def test_an_answer_that_trickles_in_is_given_up_in_time() -> None:
         assert (answer.status, answer.error) == (0, NO_ANSWER)
         assert time.monotonic() - begun < 2
         server.join(10)
+
+
+def test_the_journal_remembers_the_newest_events_and_counts_equal_ones() -> None:
+    stream = io.StringIO()
+    journal = Journal(stream)
+    for text in ("a", "b", "a", *map(str, range(REMEMBERED - 2)), "a"):
+        journal.say(text)
+    entries = [(entry.text, entry.times) for entry in journal.entries()]
+    assert entries[0] == ("a", 3)
+    assert entries[-1] == ("b", 1)
+    assert len(entries) == REMEMBERED
+    journal.say("new")
+    assert "b" not in {entry.text for entry in journal.entries()}
+    assert stream.getvalue().startswith("a\nb\na\n0\n")
+
+
+def test_a_journal_whose_reader_is_gone_goes_on() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        journal = Journal(stream)
+        journal.say("nobody hears this")
+        assert journal.entries()[0].text == "nobody hears this"
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()
 
 
 @pytest.mark.parametrize(

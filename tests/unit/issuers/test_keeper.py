@@ -54,7 +54,7 @@ class Mesh:
             self.issuer,
             self.clock,
             rng=Random(1),
-            observe=lambda outcome, seconds: self.outcomes.append(outcome),
+            observe=lambda outcome, _: self.outcomes.append(outcome),
         )
 
 

@@ -179,9 +179,9 @@ def test_the_query_of_a_path_is_not_shown() -> None:
     assert "hunter2" not in repr(log.views())
 
 
-def test_the_path_is_the_one_that_the_client_sent() -> None:
-    entry = http(path="/rewritten")
-    entry.request.original_path = "/sent"
+def test_a_path_that_callers_claim_in_a_header_is_not_shown() -> None:
+    entry = http(path="/sent")
+    entry.request.original_path = "/claimed"
     log = DenialLog(FakeClock())
     log.handle(message(entry), STORE)
     assert log.views()[0].path == "/sent"

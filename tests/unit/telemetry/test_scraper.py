@@ -117,7 +117,7 @@ async def test_a_sweep_reads_every_proxy_and_passes_over_the_dead(tmp_path: Path
         await scraper.sweep()
         assert [edge.total for edge in window.edges(0)] == [7]
         assert list(scraper.failing) == ["dead"]
-        assert admin.asked == ["GET /stats/prometheus?usedonly&filter=^osm_ HTTP/1.1"]
+        assert admin.asked == ["GET /stats/prometheus?usedonly&filter=^osm HTTP/1.1"]
         del sockets["dead"]
         await scraper.sweep()
         assert scraper.failing == {}

@@ -48,8 +48,8 @@ def connections(
     names = {
         "connections_opened": opened,
         "connections_closed": closed,
-        "sent_bytes": sent,
-        "received_bytes": received,
+        "bytes_sent": sent,
+        "bytes_received": received,
     }
     return {
         f"envoy_osm_tcp_{name}_total{{{labels(edge)}}}": float(count)
@@ -164,6 +164,14 @@ def test_a_tcp_edge_counts_connections_and_bytes() -> None:
     assert (edge.sent_bytes_per_second, edge.received_bytes_per_second) == (100, 50)
     assert (edge.sent_bytes_total, edge.received_bytes_total) == (300, 150)
     assert edge.success_percent() is None
+
+
+def test_a_proxy_that_counts_only_ends_has_connections_but_none_open() -> None:
+    window = TrafficWindow()
+    window.add("warehouse", 0, {})
+    window.add("warehouse", 1, {f"envoy_osm_osm_tcp_connections_total{{{labels(TCP)}}}": 6.0})
+    edge = only(window, 1)
+    assert (edge.requests_per_second, edge.total, edge.connections) == (6, 6, 0)
 
 
 def test_connections_of_a_proxy_that_died_are_not_open() -> None:

@@ -1,15 +1,15 @@
 """`osm demo`."""
 
-import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from osm.cli.command import Verb
-from osm.cli.find_mesh import own_runtime_root, running_meshes
+from osm.cli.find_mesh import running_meshes
 from osm.cli.launch import LocalMesh, local_mesh
 from osm.cli.names import shortened
 from osm.cli.presenters import Lines, Quiet
@@ -18,7 +18,8 @@ from osm.cli.run_options import is_terminal, run_and_report, run_options
 from osm.core.explain.view import MeshView
 from osm.demo.scenario import copy_scenario, flat_name, next_steps, read_manifest
 from osm.demo.scenario import scenario as files_of
-from osm.errors import ConfigError
+from osm.errors import ConfigError, PlatformError
+from osm.local.runtime_directory import is_running, mesh_directory, runtime_base
 
 SCENARIOS = ("policies", "empty", "permissive", "split")
 
@@ -66,7 +67,7 @@ def command(
         )  # fmt: skip
     finally:
         if directory is None:
-            shutil.rmtree(where, ignore_errors=True)
+            _remove(where)
 
 
 def _presenter(scenario: str, *, quiet: bool) -> Presenter:
@@ -86,16 +87,27 @@ def _presenter(scenario: str, *, quiet: bool) -> Presenter:
 
 def _fresh_directory(mesh: str) -> Path:
     """Make an empty directory for the demo's files: the same in every run, so that none is left."""
-    root = own_runtime_root(os.environ, os.getuid())
-    if mesh in running_meshes(root):
+    base = runtime_base()
+    running_meshes(base)  # refuses a directory that is not ours
+    if is_running(mesh_directory(mesh, base)):
         raise ConfigError(
             f"A mesh named {mesh} is running.",
             hint=f"Stop it with `osm down --mesh {mesh}`, or choose another name with --mesh.",
         )
-    directory = root / f"{mesh}.demo"  # a mesh's name has no dot
+    directory = base / f"{mesh}.demo"  # a mesh's name has no dot
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o700)
+    try:
+        base.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise PlatformError(f"Cannot make {directory}: {error.strerror}.") from error
     return directory
+
+
+def _remove(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    with suppress(OSError):  # other meshes are in there
+        directory.parent.rmdir()
 
 
 def _own_directory(name: str, scenario: str) -> Path:

@@ -9,6 +9,7 @@ from osm.cli.client import MeshClient
 from osm.cli.command import Verb, mesh_option
 from osm.cli.find_mesh import find_mesh
 from osm.errors import OsmError
+from osm.local.runtime_directory import is_running
 
 _PAUSE_S = 0.1
 
@@ -43,7 +44,7 @@ def command(mesh: str | None, timeout: float) -> None:
 
 def _wait_until_gone(name: str, path: Path, timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
-    while path.exists():
+    while path.exists() or is_running(path.parent):
         if time.monotonic() >= end:
             raise OsmError(
                 f"Mesh {name} still stops after {timeout_s:g} seconds.",

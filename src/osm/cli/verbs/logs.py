@@ -43,15 +43,31 @@ def command(
     line has its workload's name before it.
     """
     with connect(mesh) as client:
-        found = find_workloads(client.view(), workload, namespace)
-        if len(found) > 1 and follow:
-            names = ", ".join(f"{each.namespace}/{each.name}" for each in found)
-            raise UsageError(f"-f follows one workload; this names {len(found)}: {names}.")
-        lines = LogLines(sys.stdout, prefixed=len(found) > 1)
-        for each in found:
-            full_name = f"{each.namespace}/{each.name}"
-            for line in _lines(client, full_name, follow=follow, tail=tail, proxy=proxy):
+        names = _names(client, workload, namespace)
+        if len(names) > 1 and follow:
+            raise UsageError(
+                f"-f follows one workload; this names {len(names)}: {', '.join(names)}."
+            )
+        lines = LogLines(sys.stdout, prefixed=len(names) > 1)
+        for name in names:
+            for line in _lines(client, name, follow=follow, tail=tail, proxy=proxy):
                 click.echo(lines.format(line))
+
+
+def _names(client: MeshClient, workload: str, namespace: str | None) -> tuple[str, ...]:
+    try:
+        found = find_workloads(client.view(), workload, namespace)
+    except UsageError:
+        # What is gone, or is no workload (the control plane itself), may have left lines.
+        name = workload if "/" in workload or not namespace else f"{namespace}/{workload}"
+        try:
+            left = next(client.logs(name, tail=1, follow=False), None)
+        except UsageError:
+            left = None
+        if left is None:
+            raise
+        return (name,)
+    return tuple(f"{each.namespace}/{each.name}" for each in found)
 
 
 def _lines(

@@ -1,12 +1,9 @@
 """`osm version`."""
 
-import os
-
 import click
 
 from osm import __version__
 from osm.cli.command import Verb, output_option
-from osm.cli.find_mesh import CONTROL_SOCKET, running_meshes, runtime_root
 from osm.cli.render import one_line
 
 
@@ -24,7 +21,7 @@ def command(*, client_only: bool, output: str) -> None:
     """Print the versions of this command and of the running mesh."""
     meshes = {} if client_only else _mesh_versions()
     if output != "text":
-        from osm.cli.encode import encoded  # noqa: PLC0415 - `osm version` must be quick
+        from osm.cli.encode import encoded  # noqa: PLC0415
 
         answer: dict[str, object] = {"clientVersion": __version__}
         if not client_only:
@@ -41,14 +38,18 @@ def command(*, client_only: bool, output: str) -> None:
 
 
 def _mesh_versions() -> dict[str, str]:
-    root = runtime_root(os.environ, os.getuid())
-    running = running_meshes(root)
+    # Each is imported when it is needed: `osm version` must be quick.
+    from osm.cli.find_mesh import CONTROL_SOCKET, running_meshes  # noqa: PLC0415
+    from osm.local.runtime_directory import runtime_base  # noqa: PLC0415
+
+    base = runtime_base()
+    running = running_meshes(base)
     if not running:
         return {}
-    from osm.cli.client import MeshClient  # noqa: PLC0415 - as above
+    from osm.cli.client import MeshClient  # noqa: PLC0415
 
     versions = {}
     for name in running:
-        with MeshClient(root / name / CONTROL_SOCKET, name) as client:
+        with MeshClient(base / name / CONTROL_SOCKET, name) as client:
             versions[name] = one_line(client.version())
     return versions

@@ -197,7 +197,7 @@ def _without(text: str, document: Document) -> str:
         paragraphs = above.splitlines(keepends=True)
         while paragraphs and paragraphs[-1].strip():
             paragraphs.pop()
-        header = "".join(paragraphs)
+        header = "".join(paragraphs) if any(map(str.strip, paragraphs)) else ""
         before += header
         if after.startswith("---") and not before.strip("\ufeff \r\n"):
             after = after.partition("\n")[2] if after[3:4] in ("\n", "\r") else after

@@ -109,7 +109,9 @@ def _unknown(group: str, version: str, name: str) -> Kind:
             f"Did you mean {nearest_group[0]!r}?",
         )
     if known:
-        names = {kind.kind for kind in KINDS}
+        # Kubernetes has kinds that we do not list, with names like those of kinds that we only store.
+        foreign = group in ("", "apps")
+        names = {k.kind for k in KINDS if k.group == group and (k.supported or not foreign)}
         nearest = difflib.get_close_matches(name, names, 1, 0.75)
         by_case = [kind for kind in names if kind.lower() == name.lower()]
         if by_case or nearest:

@@ -64,13 +64,12 @@ def _destination_problems(form: DestinationForm, namespace: str, path: Path) -> 
             f"{form.namespace}`.",
         )
     if form.port:
-        number = int(form.port) if str(form.port).isdecimal() else None
-        complaint = check_port(number)
-        if number is None or complaint:
+        text = str(form.port)
+        if len(text) > 5 or not text.isdecimal() or check_port(int(text)):
             yield Problem(
                 (*path, "port"),
                 codes.PORT,
-                f"{form.port!r} is no port: ports are numbers from 1 to 65535",
+                f"{text[:40]!r} is no port: ports are numbers from 1 to 65535",
             )
 
 

@@ -49,7 +49,8 @@ function showEvents(events) {
     row.className = event.mood;
     const time = row.appendChild(document.createElement("time"));
     time.textContent = new Date(event.at * 1000).toLocaleTimeString("en-GB");
-    row.appendChild(document.createElement("span")).textContent = event.text;
+    row.appendChild(document.createElement("span")).textContent =
+      event.times > 1 ? `${event.text} (${event.times} times)` : event.text;
     return row;
   });
   find("events").replaceChildren(...rows);

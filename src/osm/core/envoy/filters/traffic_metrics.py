@@ -12,6 +12,10 @@ from osm.core.envoy.filters.extension import access_logger
 from osm.core.envoy.names import METADATA
 
 
+PREFIX = "osm"
+"""Envoy joins it to each name with a dot, which Prometheus sees as an underscore."""
+
+
 class SourceLabels(msgspec.Struct, frozen=True, order=True, gc=False):
     """Who sends, in metrics."""
 
@@ -25,11 +29,11 @@ def http_traffic_metrics(source: SourceLabels) -> accesslog_pb2.AccessLog:
     """`osm_request_total` and `osm_request_duration_ms`."""
     parties = _parties(source)
     config = stats_pb2.Config(
-        stat_prefix="osm",
+        stat_prefix=PREFIX,
         counters=[
             stats_pb2.Config.Counter(
                 stat=stats_pb2.Config.Stat(
-                    name="osm_request_total",
+                    name="request_total",
                     tags=[*parties, _tag("response_code", "%RESPONSE_CODE%")],
                 ),
                 value_fixed={"value": 1},
@@ -37,7 +41,7 @@ def http_traffic_metrics(source: SourceLabels) -> accesslog_pb2.AccessLog:
         ],
         histograms=[
             stats_pb2.Config.Histogram(
-                stat=stats_pb2.Config.Stat(name="osm_request_duration_ms", tags=parties),
+                stat=stats_pb2.Config.Stat(name="request_duration_ms", tags=parties),
                 unit=stats_pb2.Config.Histogram.Milliseconds,
                 value_format="%DURATION%",
             )
@@ -50,18 +54,18 @@ def tcp_traffic_metrics(source: SourceLabels) -> accesslog_pb2.AccessLog:
     """`osm_tcp_connections_total` and bytes, counted when a connection ends."""
     parties = _parties(source)
     config = stats_pb2.Config(
-        stat_prefix="osm",
+        stat_prefix=PREFIX,
         counters=[
             stats_pb2.Config.Counter(
-                stat=stats_pb2.Config.Stat(name="osm_tcp_connections_total", tags=parties),
+                stat=stats_pb2.Config.Stat(name="tcp_connections_total", tags=parties),
                 value_fixed={"value": 1},
             ),
             stats_pb2.Config.Counter(
-                stat=stats_pb2.Config.Stat(name="osm_tcp_bytes_sent_total", tags=parties),
+                stat=stats_pb2.Config.Stat(name="tcp_bytes_sent_total", tags=parties),
                 value_format="%BYTES_RECEIVED%",
             ),
             stats_pb2.Config.Counter(
-                stat=stats_pb2.Config.Stat(name="osm_tcp_bytes_received_total", tags=parties),
+                stat=stats_pb2.Config.Stat(name="tcp_bytes_received_total", tags=parties),
                 value_format="%BYTES_SENT%",
             ),
         ],
