@@ -5,6 +5,7 @@ WAY is an isolation, or `nobody`: user namespaces as uid 65534. Prints what it f
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -378,7 +379,7 @@ async def crash(scenario: Scenario) -> dict[str, Any]:
     await scenario.until(lambda: scenario.condition("other") == "False", "unready")
     await scenario.until_ready("other")
     return {
-        "gaps": [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)],
+        "gaps": [later - earlier for earlier, later in itertools.pairwise(starts)],
         "message": message,
         "proxy_back_after": time.monotonic() - began,
     }
@@ -442,7 +443,7 @@ import os, urllib.request, http.server, threading
 with urllib.request.urlopen("http://shop.shop/", timeout=5) as answer:
     print("URL", answer.headers["x-url"])
 address = (os.environ["BIND_ADDRESS"], 8080)
-http.server.test(http.server.SimpleHTTPRequestHandler, http.server.HTTPServer, bind=address[0], port=8080)
+http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
 """
 
 

@@ -1,7 +1,7 @@
 """What a real Envoy counts and logs, read back by `osm.telemetry`.
 
-One Envoy plays both sides over unix sockets, with mutual TLS between them: `out` is a client's proxy,
-which counts; `in` is a server's proxy, which refuses the thief and says so over gRPC.
+One Envoy plays both sides over unix sockets, with mutual TLS between them: `out` is a client's
+proxy, which counts; `in` is a server's proxy, which refuses the thief and says so over gRPC.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ def extension(name: str, kind: str, **config: object) -> Json:
     return {"name": name, "typed_config": {"@type": T + kind, **config}}
 
 
-# --- The configuration of the stats logger, as plain data -------------------------------------------
+# --- The configuration of the stats logger, as plain data
 
 
 def tag(name: str, value: str) -> Json:
@@ -59,7 +59,7 @@ def tag(name: str, value: str) -> Json:
 
 
 def parties(source: Identity) -> list[Json]:
-    """The source's labels are constants; the destination's come with the endpoint, or the cluster."""
+    """The source's labels are constants; the destination's are the endpoint's or the cluster's."""
     constants = {
         "namespace": source.namespace,
         "kind": "Deployment",
@@ -126,7 +126,7 @@ def own_tcp_metrics(source: Identity) -> list[Json]:
     ]
 
 
-# --- What our compiler makes ------------------------------------------------------------------------
+# --- What our compiler makes
 
 
 def labels_of(source: Identity) -> traffic_metrics.SourceLabels:
@@ -155,7 +155,7 @@ def compiled_tcp_denials() -> list[Json]:
 
 
 def own_tcp_denials() -> list[Json]:
-    """The network RBAC filter leaves no metadata of what it enforces, only how the connection ended."""
+    """Network RBAC leaves no metadata of what it enforces, only how the connection ended."""
     expression = "connection.termination_details.startsWith('rbac_access_denied')"
     only = extension(
         "cel",
@@ -165,7 +165,7 @@ def own_tcp_denials() -> list[Json]:
     return [log | {"filter": {"extensionFilter": only}} for log in compiled_tcp_denials()]
 
 
-# --- The Envoy --------------------------------------------------------------------------------------
+# --- The Envoy
 
 
 def tls(kind: str, pair: KeyPair, roots: bytes, **more: object) -> Json:
@@ -447,7 +447,9 @@ async def running(
     ]
     async with access_log_server(rig):
         with (directory / "log").open("wb") as output:
-            envoy = subprocess.Popen([*command, "--log-level", "warning"], stderr=output)
+            envoy = subprocess.Popen(  # noqa: ASYNC220
+                [*command, "--log-level", "warning"], stderr=output
+            )
         try:
             await ready(rig, envoy)
             yield rig

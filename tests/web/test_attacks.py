@@ -202,18 +202,24 @@ def test_a_rebound_name_gets_nothing(context: BrowserContext, served: Served) ->
 
 ATTACK = """<!doctype html><title>attack</title><script>
 const base = "http://127.0.0.1:%PORT%/";
-window.results = {};
-const note = (name, what) => what.then(value => { results[name] = String(value); }, () => { results[name] = "refused"; });
 const body = JSON.stringify({source: "bookthief", destination: "x"});
-for (const path of ["", "api/v1/view", "api/v1/session", "api/v1/objects", "api/v1/logs?workload=bookbuyer"]) {
-  note("cors " + path, fetch(base + path).then(answer => answer.text()));
-  note("opaque " + path, fetch(base + path, {mode: "no-cors"}).then(answer => answer.text()));
-  note("credentials " + path, fetch(base + path, {credentials: "include"}).then(answer => answer.text()));
+const reads = ["", "api/v1/view", "api/v1/session", "api/v1/objects", "api/v1/logs?workload=mysql"];
+window.results = {};
+const note = (name, what) => what.then(
+  value => { results[name] = String(value); },
+  () => { results[name] = "refused"; },
+);
+const call = (name, path, how) =>
+  note(`${name} ${path}`, fetch(base + path, how).then(answer => answer.text()));
+for (const path of reads) {
+  call("cors", path, {});
+  call("opaque", path, {mode: "no-cors"});
+  call("credentials", path, {credentials: "include"});
 }
-for (const path of ["apply", "delete", "shutdown", "explain"]) {
-  note("simple post " + path, fetch(base + "api/v1/" + path, {method: "POST", mode: "no-cors", body}).then(answer => answer.text()));
-  note("preflighted " + path, fetch(base + "api/v1/" + path, {method: "POST", headers: {"x-osm-token": "x"}, body}).then(answer => answer.text()));
-  navigator.sendBeacon(base + "api/v1/" + path, body);
+for (const path of ["apply", "delete", "shutdown", "explain"].map(name => `api/v1/${name}`)) {
+  call("simple", path, {method: "POST", mode: "no-cors", body});
+  call("preflighted", path, {method: "POST", headers: {"x-osm-token": "x"}, body});
+  navigator.sendBeacon(base + path, body);
 }
 note("events", new Promise((resolve, reject) => {
   const source = new EventSource(base + "api/v1/events");
@@ -235,14 +241,15 @@ note("script", new Promise((resolve, reject) => {
 </script>
 <iframe name="frame" src="http://127.0.0.1:%PORT%/"></iframe>
 <iframe name="sink"></iframe>
-<form method="post" target="sink" enctype="text/plain" action="http://127.0.0.1:%PORT%/api/v1/apply">
-<input name="kind: Service #" value=""></form><script>document.forms[0].submit();</script>
+<form method="post" target="sink" enctype="text/plain"
+  action="http://127.0.0.1:%PORT%/api/v1/apply"><input name="kind: Service #" value=""></form>
+<script>document.forms[0].submit();</script>
 """
 
 
 @pytest.fixture
 def attacker(served: Served) -> Iterator[Served]:
-    """A web site of somebody else, on another port of the same machine: the nearest that it can be."""
+    """Somebody else's web site, on another port of the same machine: as near as it can be."""
 
     async def attack(_request: HttpRequest) -> Response:
         return HTMLResponse(ATTACK.replace("%PORT%", str(served.port)))

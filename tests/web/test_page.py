@@ -41,7 +41,7 @@ def test_the_graph_shows_every_app_in_its_namespace(page: Page) -> None:
 def test_edges_say_rate_success_lock_and_split(page: Page) -> None:
     badge = page.get_by_role("button", name=re.compile("^bookbuyer to bookstore-v2: "))
     expect(badge).to_have_accessible_name(
-        re.compile(r"[\d.]+ req/s, [\d.]+% success, 50% of the split, mutual TLS")
+        re.compile(r"[\d.]+ ?/s ?50% of the split, ?[\d.]+% ok ?, mutual TLS")
     )
     row = page.locator("[data-edge='bookbuyer/bookbuyer → bookstore/bookstore-v2 http']")
     expect(row).to_contain_text("req/s")
@@ -162,7 +162,8 @@ def test_a_click_on_the_picture_selects_an_app(page: Page) -> None:
 
 
 def test_figures_change_and_nothing_moves(page: Page) -> None:
-    places = "[...document.querySelectorAll('[data-node]')].map(e => [e.dataset.node, e.style.left, e.style.top])"
+    places = """[...document.querySelectorAll('[data-node]')]
+        .map(node => [node.dataset.node, node.style.left, node.style.top])"""
     rate = page.get_by_role("button", name=re.compile("^bookthief to bookstore: denied"))
     before, text = page.evaluate(places), rate.text_content() or ""
     expect(rate).not_to_have_text(text, timeout=20_000)

@@ -30,6 +30,7 @@ _EDGE_COLUMNS = (
 _ONLY_WIDE = ("PROTOCOL", "P50")
 _WIDE = 90
 _NARROWEST_WHY = 12
+_LONGEST_STATE = 30
 _DENIALS = 4
 _FINDINGS = 3
 
@@ -187,19 +188,25 @@ def _edge_cells(edge: EdgeView) -> dict[str, Text]:
 
 def _workloads(view: MeshView) -> RenderableType:
     counters = dict(view.counters)
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for name in ("WORKLOAD", "STATE", "RESTARTS", "COUNTERS"):
-        justify: JustifyMethod = "right" if name == "RESTARTS" else "left"
-        grid.add_column(name, justify=justify, no_wrap=True)
+    rows = []
     for each in view.workloads:
         values = counters.get(f"{each.namespace}/{each.name}", ())
-        shown = "  ".join(f"{name} {value}" for name, value in values)
-        grid.add_row(
-            _text(f"{each.namespace}/{each.name}"),
-            _phase(each),
-            Text(str(each.restarts or ""), style="yellow"),
-            _text(shown, "bold"),
+        rows.append(
+            {
+                "WORKLOAD": _text(f"{each.namespace}/{each.name}"),
+                "STATE": _phase(each),
+                "RESTARTS": Text(str(each.restarts or ""), style="yellow"),
+                "COUNTERS": _text("  ".join(f"{name} {value}" for name, value in values), "bold"),
+            }
         )
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name in ("WORKLOAD", "STATE", "RESTARTS", "COUNTERS"):
+        widest = max([len(name), *(row[name].cell_len for row in rows)])
+        least = 0 if name == "COUNTERS" else min(widest, _LONGEST_STATE)
+        justify: JustifyMethod = "right" if name == "RESTARTS" else "left"
+        grid.add_column(name, justify=justify, no_wrap=True, min_width=least)
+    for row in rows:
+        grid.add_row(*row.values())
     return grid
 
 

@@ -21,7 +21,7 @@ def check_answer(pair: KeyPair, subject: Subject, bundle: bytes, now: datetime) 
         leaf, *others = x509.load_pem_x509_certificates(pair.certificate)
         key = load_pem_private_key(pair.private_key, password=None)
         same = leaf.public_key() == key.public_key()
-    except Exception:
+    except Exception:  # noqa: BLE001 - the library has no common base for these
         # `from None`: the message of the library could quote what it read.
         raise _refused(subject, "it cannot be read") from None
     if not same:

@@ -62,7 +62,7 @@ class _Entry:
 
 
 class CertificateKeeper:
-    """Current key pairs by subject. `run` belongs to a supervised task; without it nothing is renewed.
+    """Current key pairs by subject. `run` belongs to a task; without it nothing is renewed.
 
     While the issuer fails, the current pair stays, and is given out until it expires.
     """

@@ -23,7 +23,7 @@ _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class RootDirectory:
-    """An open directory whose owner and permissions were checked. Reads and creates, never overwrites."""
+    """An open directory that only we can enter. Reads and creates files, never overwrites one."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -62,7 +62,7 @@ class RootDirectory:
                 dir_fd=self._descriptor,
             )
             try:
-                with open(descriptor, "wb") as file:
+                with os.fdopen(descriptor, "wb") as file:
                     os.fchmod(descriptor, mode)  # whatever the umask took away
                     file.write(content)
                     file.flush()
@@ -83,7 +83,7 @@ class RootDirectory:
 
     def sweep(self, now_s: float) -> None:
         """Remove what a process that was killed left behind, unless it may still be at work."""
-        for name in os.listdir(self._descriptor):
+        for name in os.listdir(self._descriptor):  # noqa: PTH208 - by descriptor
             if name.startswith(".ca.") and name.endswith(".tmp"):
                 with suppress(FileNotFoundError):
                     status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
@@ -93,7 +93,7 @@ class RootDirectory:
 
 @contextmanager
 def open_root_directory(path: Path) -> Iterator[RootDirectory]:
-    """Open a directory, which is created if need be. Raises `IssuerError` unless only we can enter."""
+    """Open a directory, or create it. Raises `IssuerError` unless only we can enter."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)

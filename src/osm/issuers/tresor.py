@@ -52,7 +52,7 @@ class Tresor:
             raise IssuerError(
                 f"the root certificate {directory / CERTIFICATE} expired at "
                 f"{root.certificate.not_valid_after_utc.isoformat()}",
-                hint=f"Move {directory} away and start again; every workload gets a new certificate.",
+                hint=f"Move {directory} away and start again: every workload gets a new leaf.",
             )
         return cls(root, trust_domain=trust_domain, leaf_validity=leaf_validity, clock=clock)
 
@@ -121,7 +121,7 @@ def _read_own_key(files: RootDirectory) -> ec.EllipticCurvePrivateKey:
 
 
 def _read_root(files: RootDirectory) -> Root | None:
-    """Return the root, or None when there is no certificate. Raises `IssuerError` for all that is odd."""
+    """Return the root, or None without a certificate. Raises `IssuerError` for what is odd."""
     certificate_pem = files.read(CERTIFICATE, private=False)
     if certificate_pem is None:
         return None
@@ -154,7 +154,7 @@ def _parse_certificate(files: RootDirectory, pem: bytes) -> x509.Certificate:
 def _parse_key(files: RootDirectory, pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
     try:
         key = load_pem_private_key(pem, password=None)
-    except Exception:
+    except Exception:  # noqa: BLE001 - as above
         # `from None`, since the library's message is not ours to vouch for: it could quote the key.
         raise _unusable(files, KEY, "it must hold an unencrypted private key in PEM form") from None
     match key:
@@ -174,5 +174,5 @@ def _key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _unusable(files: RootDirectory, name: str, why: str) -> IssuerError:
     return IssuerError(
         f"{files.path / name} cannot be used: {why}",
-        hint=f"Restore both files from a backup, or move {files.path} away to start with a new root.",
+        hint=f"Restore both files from a backup, or move {files.path} away for a new root.",
     )

@@ -1,4 +1,4 @@
-"""Small asyncio pieces that know no mesh: back-off, debounce, broadcast, clock, supervision of tasks.
+"""Small asyncio pieces that know no mesh: back-off, debounce, broadcast, clock, supervision.
 
-Only the shell uses them; `osm.core` is free of asyncio. Nothing here knows objects, proxies or Envoy.
+Only the shell uses them; `osm.core` is free of asyncio. Nothing here knows objects or proxies.
 """

@@ -68,7 +68,7 @@ class Conflation(Generic[K, T]):
 
 
 class Latest(Generic[T]):
-    """A value that changes. A reader gets the present one at once, then the newest after each change."""
+    """A value that changes. A reader gets the present one at once, then the newest each time."""
 
     def __init__(self, value: T) -> None:
         self.value = value

@@ -43,7 +43,7 @@ class Debounce(Generic[T]):
         """
         await self._arrived.wait()
         loop = asyncio.get_running_loop()
-        while (wait := self._due() - loop.time()) > 0:
+        while (wait := self._due() - loop.time()) > 0:  # noqa: ASYNC110 - puts move it
             await asyncio.sleep(wait)
         self._arrived.clear()
         return self._pending.pop()

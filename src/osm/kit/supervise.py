@@ -16,7 +16,7 @@ async def supervise(
     run: Callable[[], Awaitable[None]],
     *,
     rng: Random,
-    backoff: Backoff = Backoff(),
+    backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     healthy_s: float = 60.0,
 ) -> None:
     """Run until it returns or is cancelled; after an exception, run it again with back-off.
@@ -34,7 +34,7 @@ async def supervise(
             attempt = 0 if loop.time() - started >= healthy_s else attempt
             delay = backoff.delay_s(attempt, rng)
             attempt += 1
-            log.error(
+            log.error(  # noqa: TRY400 - the exception is passed on
                 "task_failed", task=name, attempt=attempt, retry_s=round(delay, 3), exc_info=error
             )
             await asyncio.sleep(delay)

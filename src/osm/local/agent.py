@@ -7,7 +7,7 @@ Without namespaces it adopts orphans, and kills what descends from it. Standard 
 start-up time and memory count for each pod.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH110, PTH112, PTH123
 
 import errno
 import os

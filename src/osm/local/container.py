@@ -8,7 +8,7 @@ who runs the mesh, and which has no power over the pod's network. Standard libra
 in pods.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH123, PTH208
 
 import os
 import signal
@@ -50,7 +50,7 @@ def exit_code(status: int) -> int:
 
 
 def start(program: Program, stdio: Sequence[int], isolation: Isolation) -> int:
-    """Start a program in this process's namespaces: a proxy, or anything when nothing is isolated."""
+    """Start a program in this process's namespaces: a proxy, or all when nothing is isolated."""
     parent = os.getpid()
     confined = isolation is not Isolation.NONE
     return _fork(

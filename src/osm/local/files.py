@@ -75,8 +75,10 @@ class FileSource:
                 shown = now
                 if change is not None:
                     yield change
+                # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._bell.wait(), _LOOK_ANYWAY_S)
+                    async with asyncio.timeout(_LOOK_ANYWAY_S):
+                        await self._bell.wait()
         finally:
             if ringers is not None:
                 await ringers.stop()
@@ -98,7 +100,7 @@ class FileSource:
 
     def _plan_apply(self, text: str) -> Plan:
         taken: list[Path] = []
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it need not be there yet; writing says what is wrong
             taken = list(self._directory.resolve().iterdir())
         return plan_apply(text, self._look()[1], self._directory.resolve(), taken)
 

@@ -4,7 +4,7 @@ By ctypes, because `os.unshare` and `os.setns` came with Python 3.12. Standard l
 imported inside of pods. Constants are those of the kernel's uapi headers.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH123
 
 import ctypes
 import errno
@@ -78,7 +78,7 @@ def join(path: str, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Make `source` appear at `target`, as mount(2) does."""
+    """Make a file system or directory appear at another place (mount(2))."""
     _check(
         _libc.mount(
             os.fsencode(source),

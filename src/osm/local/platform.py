@@ -49,16 +49,20 @@ class _Slot:
         self.running: RunningPod | None = None
         self.changed = asyncio.Event()
 
+    def still_wants(self, pod: Pod) -> bool:
+        """Whether what runs need not be stopped."""
+        return self.wanted is not None and _is_same(self.wanted, pod)
+
 
 class LocalPlatform:
     """Use as an async context manager: at its end, nothing of the mesh runs any longer.
 
     `prepare` is called before each start of a proxy with the pod and its private directory; it
-    writes files there, and gives the arguments for Envoy. `take_line` gets what programs and proxies
-    print. `hidden` are directories that programs must not see, besides those of running meshes.
+    writes files there, and gives the arguments for Envoy. `take_line` gets what programs and
+    proxies print. `hidden` are directories that programs must not see, besides those of running meshes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that there is to choose, by name
         self,
         isolation: Isolation,
         runtime: RuntimeDirectory,
@@ -181,7 +185,7 @@ class LocalPlatform:
             running = slot.running = RunningPod(pod, slot.hosts, self._ground, self._show)
             async with asyncio.TaskGroup() as group:
                 run = group.create_task(running.run())
-                while slot.wanted is not None and _is_same(slot.wanted, pod):
+                while slot.still_wants(pod):
                     slot.changed.clear()
                     await slot.changed.wait()
                 await running.stop()

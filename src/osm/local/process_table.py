@@ -3,7 +3,7 @@
 Standard library only: also used inside of pods.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH123, PTH208
 
 import os
 import signal

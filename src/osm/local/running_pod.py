@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -17,6 +17,7 @@ from osm.local.ground import Ground
 from osm.local.pod_status import PROXY, PodState, ProgramState, show
 from osm.local.restart import Restarts
 from osm.local.sandbox import Command, Process, Sandbox, SandboxError
+from osm.local.upkeep import Upkeep
 
 log = structlog.get_logger()
 
@@ -41,6 +42,9 @@ class RunningPod:
         self._sandbox: Sandbox | None = None
         self._processes: dict[str, Process] = {}
         self._proxy_is_ready = asyncio.Event()
+        self._upkeep = Upkeep(
+            stopping=lambda: self._state.stopping, show=self._show, tell=self._tell
+        )
         self.update(pod, hosts_text)
 
     @property
@@ -151,7 +155,13 @@ class RunningPod:
             self._proxy_is_ready.set()
             self._show()
 
-        await self._keep(self._state.proxy, start, become_ready, lambda _: True)
+        await self._upkeep.keep(
+            self._state.proxy,
+            start,
+            become_ready,
+            lambda _: True,
+            when_ended=self._proxy_is_ready.clear,
+        )
 
     async def _run_containers(self, group: asyncio.TaskGroup) -> None:
         await self._proxy_is_ready.wait()
@@ -173,7 +183,7 @@ class RunningPod:
 
         async def nothing(_: Process) -> None: ...
 
-        await self._keep(
+        await self._upkeep.keep(
             state,
             lambda: self._spawn(group, container.name, self._command(container)),
             nothing,
@@ -190,65 +200,12 @@ class RunningPod:
             await self._proxy_is_ready.wait()
             return await self._spawn(group, container.name, self._command(container))
 
-        await self._keep(
+        await self._upkeep.keep(
             state,
             start,
             lambda process: self._probe(container, state, process),
             lambda code: policy == "Always" or (policy == "OnFailure" and code != 0),
         )
-
-    async def _keep(
-        self,
-        state: ProgramState,
-        start: Callable[[], Awaitable[Process]],
-        while_running: Callable[[Process], Awaitable[None]],
-        start_again: Callable[[int], bool],
-    ) -> None:
-        """Start a program, and start it again with back-off when it ends."""
-        restarts = Restarts()
-        loop = asyncio.get_running_loop()
-        while not self._state.stopping:
-            began = loop.time()
-            try:
-                code, problem = await self._run_once(state, start, while_running)
-            except (OsmError, OSError) as error:
-                code, problem = -1, str(error)
-            state.ready = False
-            if state is self._state.proxy:
-                self._proxy_is_ready.clear()
-            if self._state.stopping:
-                return
-            if not start_again(code):
-                state.finished, state.problem = True, f"ended with code {code}"
-                self._show()
-                return
-            delay = restarts.delay_s(loop.time() - began)
-            state.restarts = restarts.count
-            state.problem = f"{problem}; starts again in {delay:.1f} s"
-            self._take_line(state.name, f"[osm] {state.problem}", error=True)
-            self._show()
-            await asyncio.sleep(delay)
-
-    async def _run_once(
-        self,
-        state: ProgramState,
-        start: Callable[[], Awaitable[Process]],
-        while_running: Callable[[Process], Awaitable[None]],
-    ) -> tuple[int, str]:
-        process = await start()
-        self._processes[state.name] = process
-        state.started = True
-        self._show()
-        watching = asyncio.ensure_future(while_running(process))
-        try:
-            await asyncio.wait([process.exited])
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
-        if not watching.cancelled() and (error := watching.exception()) is not None:
-            raise error
-        code = process.exited.result()
-        return code, _ending(code)
 
     async def _probe(self, container: Container, state: ProgramState, process: Process) -> None:
         bare = self._ground.isolation is Isolation.NONE
@@ -289,7 +246,7 @@ class RunningPod:
                 await self._restart_unhealthy(container, process, "its liveness probe failed")
 
     async def _restart_unhealthy(self, container: Container, process: Process, why: str) -> None:
-        self._take_line(container.name, f"[osm] ending {container.name}: {why}", error=True)
+        self._tell(container.name, f"ending it: {why}")
         await self._end(process, self._grace())
 
     def _report(self, state: ProgramState, problem: str) -> None:
@@ -303,9 +260,10 @@ class RunningPod:
         for descriptor, is_error in ((reading_out, False), (reading_error, True)):
             group.create_task(self._pump(descriptor, name, error=is_error))
         try:
-            return await self.sandbox.spawn(
+            process = self._processes[name] = await self.sandbox.spawn(
                 command, stdin=stdin, stdout=writing_out, stderr=writing_error
             )
+            return process
         finally:
             for descriptor in (stdin, writing_out, writing_error):
                 os.close(descriptor)
@@ -317,6 +275,9 @@ class RunningPod:
         metadata = self.pod.metadata
         self._ground.take_line(metadata.namespace, metadata.name, container, text, error)
 
+    def _tell(self, container: str, text: str) -> None:
+        self._take_line(container, f"[osm] {text}", error=True)
+
     def _command(self, container: Container) -> Command:
         argv = (*container.command, *container.args)
         return Command(argv, self._environment(container), "app", self._directory(container))
@@ -326,13 +287,6 @@ class RunningPod:
 
     def _environment(self, container: Container) -> dict[str, str]:
         return {**self._ground.environment, **{each.name: each.value for each in container.env}}
-
-
-def _ending(code: int) -> str:
-    if code > 128:
-        with suppress(ValueError):
-            return f"killed by {signal.Signals(code - 128).name}"
-    return f"ended with code {code}"
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

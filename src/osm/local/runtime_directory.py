@@ -1,7 +1,8 @@
 """The directory of a running mesh: its lock, who runs it, and a private directory for each pod.
 
 `$XDG_RUNTIME_DIR/osm/<mesh>` where that is short enough for unix sockets, else
-`/tmp/osm-<uid>/<mesh>`. Everything in it goes when the mesh ends; what a SIGKILL left is cleaned at the next start.
+`/tmp/osm-<uid>/<mesh>`. Everything in it goes when the mesh ends; what a SIGKILL left is cleaned at
+the next start.
 """
 
 import asyncio
@@ -121,7 +122,7 @@ class RuntimeDirectory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # While the lock is held: who opened the file before sees that it is gone, and makes a new one.
+        # While the lock is held: who has opened the file sees that it is gone, and makes a new one.
         shutil.rmtree(self.path, ignore_errors=True)
         self._release()
         with suppress(OSError):  # other meshes

@@ -44,7 +44,7 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A program to run. `kind` is `proxy`, `app`, or `exec`: inside of `container`, an app's pid."""
+    """A program to run. `kind` is `proxy`, `app`, or `exec`: inside of `container`, a pid."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]

@@ -1,8 +1,8 @@
 """Turns the proxies' logs of refused requests into denials that people can read.
 
 Proxies send one entry for each request or connection that their access rules refused, over Envoy's
-gRPC access log service; whoever serves that calls `DenialLog.handle`. Everything in an entry but the
-proxy that sent it was chosen by the client that was refused: it is cut, escaped, and bounded.
+gRPC access log service; whoever serves that calls `DenialLog.handle`. Everything in an entry but
+the proxy that sent it was chosen by the client that was refused: it is cut, escaped, and bounded.
 """
 
 import re

@@ -19,9 +19,8 @@ async def get_from_socket(socket: Path, target: str, *, deadline_s: float = 2.0)
         async with asyncio.timeout(deadline_s):
             reader, writer = await asyncio.open_unix_connection(socket, limit=1 << 20)
             try:
-                writer.write(
-                    f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
-                )
+                head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                writer.write(head.encode())
                 return await _read_response(reader)
             finally:
                 writer.close()

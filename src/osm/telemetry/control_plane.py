@@ -1,7 +1,7 @@
 """The control plane's own metrics: OSM's names (`reference/osm.md` §5.3), and a few more.
 
-Only what is really counted is here. Series of a proxy go when the proxy goes, so that pods that come
-and go leave nothing behind.
+Only what is really counted is here. Series of a proxy go when the proxy goes, so that pods that
+come and go leave nothing behind.
 """
 
 from datetime import datetime
@@ -126,7 +126,7 @@ class ControlPlaneMetrics:
         self._nacks.increment(type_url)
 
     def refused_client(self, reason: str) -> None:
-        """A client's certificate was not believed; `reason` is one of `osm.core.pki.trust.Reason`."""
+        """A client's certificate was not believed; `reason` is an `osm.core.pki.trust.Reason`."""
         self._refused.increment(reason)
 
     def broadcast(self) -> None:

@@ -2,7 +2,7 @@
 
 
 def displayable(text: str, limit: int = 200) -> str:
-    """Escape what does not print (line ends, terminal escapes, marks that turn text round), and cut it."""
+    """Escape what does not print (line ends, terminal escapes, bidirectional marks); cut it."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isprintable():

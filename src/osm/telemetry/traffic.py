@@ -1,8 +1,8 @@
 """Who talks to whom, how fast and with what success: from the proxies' counters, sample by sample.
 
 Each proxy counts what its workload sends (`reference/osm.md` §5.3). Counters begin at zero when a
-proxy starts, or when Envoy drops a series that nobody used: each series is compared with itself, and
-what went down has begun again. Pure: times are the caller's, in seconds of any steady clock.
+proxy starts, or when Envoy drops a series that nobody used: each series is compared with itself,
+and what went down has begun again. Pure: times are the caller's, in seconds of any steady clock.
 """
 
 from collections import deque
@@ -64,9 +64,9 @@ class EdgeTraffic(msgspec.Struct, frozen=True, gc=False):
     """TCP connections that are open now."""
 
     def success_percent(self, denied_per_second: float = 0.0) -> float | None:
-        """The share of answers that are not 5xx and not denied by the mesh; None without any answer.
+        """The share of answers that are neither 5xx nor denied by the mesh; None without any.
 
-        A 403 of the mesh looks like one of the application, so that the rate of denials must come from
+        A 403 of the mesh looks like one of the application, so the rate of denials must come from
         the access log. Requests that the client gave up count neither way.
         """
         codes = dict(self.codes_per_second)
@@ -132,7 +132,7 @@ class TrafficWindow:
         self._series: dict[str, tuple[Edge, Series] | None] = {}
 
     def add(self, proxy: str, at: float, samples: Mapping[str, float]) -> None:
-        """Take a proxy's samples (`read_samples`). The first ones of a proxy count in totals only."""
+        """Take a proxy's samples (`read_samples`). A proxy's first ones count in totals only."""
         state = self._proxies.setdefault(proxy, _Proxy())
         before = state.at
         if before is not None and at <= before:
@@ -161,7 +161,7 @@ class TrafficWindow:
         for proxy in self._proxies.values():
             for edge, count in proxy.open.items():
                 connections[edge] = connections.get(edge, 0.0) + count
-            # A frame is the time from one sample to the next: rates are exact whatever the interval.
+            # A frame is the time from one sample to the next: rates are exact at any interval.
             frames = [frame for frame in proxy.frames if frame[1] > now - self.window_s]
             if not frames:
                 continue

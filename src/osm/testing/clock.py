@@ -29,7 +29,7 @@ class FakeClock:
         await wake
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: sleepers wake in order, each at its time, and run until they wait again."""
+        """Let time pass: sleepers wake in order, each at its time, and run until they wait."""
         await self.settle()
         end = self._elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
@@ -78,6 +78,6 @@ class _VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run_in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in which `asyncio.sleep` and time-outs take no time. Not for sockets or threads."""
+    """Run a coroutine in which sleeping and time-outs take no time. Not for sockets."""
     with asyncio.Runner(loop_factory=_VirtualTimeLoop) as runner:
         return runner.run(main)

@@ -24,6 +24,7 @@ from osm.cli.run_mesh import Ended, run_mesh
 from osm.core.explain.view import MeshView
 from osm.core.model.origin import Finding, Severity
 from osm.errors import PlatformError
+from osm.ports import LogLine
 from osm.testing.bookstore_view import bookstore_view
 from osm.testing.mesh_api import FakeMeshApi
 
@@ -140,15 +141,8 @@ async def test_the_handlers_of_signals_are_as_before_afterwards() -> None:
 
 async def test_a_mistake_while_showing_logs_is_not_hidden() -> None:
     class Broken(FakeMeshApi):
-        async def logs(
-            self,
-            workload: str,  # noqa: ARG002
-            *,
-            tail: int,  # noqa: ARG002
-            follow: bool,  # noqa: ARG002
-        ) -> AsyncIterator[object]:  # type: ignore[override]
+        def logs(self, *_: object, **__: object) -> AsyncIterator[LogLine]:
             raise ZeroDivisionError
-            yield
 
     mesh = FakeRun(Broken())
     presenter = Lines(io.StringIO(), io.StringIO(), logs=True, next_steps=lambda _: ())
@@ -309,7 +303,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
 
     def local_mesh(asked: LocalMesh) -> Callable[[Observer], launch.Running]:
         mesh.asked = asked
-        return mesh.start  # type: ignore[return-value]
+        return mesh.start
 
     monkeypatch.setattr("osm.cli.verbs.up.local_mesh", local_mesh)
     monkeypatch.setattr("osm.cli.verbs.demo.local_mesh", local_mesh)

@@ -34,6 +34,7 @@ def test_osms_names_are_served_as_they_were() -> None:
     all_of_them.acknowledged(CLUSTER, 0.2)
     all_of_them.certificate("issued", 0.001)
     all_of_them.events_queued(3)
+    update = f'resource_type="{CLUSTER}",success="true"'
     proxy = f'{{proxy_uuid="u1",identity="{BUYER}",type="{CLUSTER}"}}'
     by_name = f'{{identity="{BUYER}",proxy_uuid="u1",type="{CLUSTER}"}}'
     served = text(all_of_them).replace(by_name, proxy).splitlines()
@@ -44,8 +45,8 @@ def test_osms_names_are_served_as_they_were() -> None:
         f"osm_proxy_response_send_error_count{proxy} 1.0",
         f"osm_proxy_xds_request_count{proxy} 1.0",
         "osm_proxy_broadcast_event_count 1.0",
-        f'osm_proxy_config_update_time_bucket{{le="0.25",resource_type="{CLUSTER}",success="true"}} 1.0',
-        f'osm_proxy_config_update_time_bucket{{le="0.1",resource_type="{CLUSTER}",success="true"}} 0.0',
+        f'osm_proxy_config_update_time_bucket{{le="0.25",{update}}} 1.0',
+        f'osm_proxy_config_update_time_bucket{{le="0.1",{update}}} 0.0',
         "osm_cert_issued_count 1.0",
         "osm_cert_issued_time_count 1.0",
         "osm_events_queued 3.0",

@@ -46,7 +46,7 @@ async def serving(path: Path, answer: bytes) -> AsyncIterator[Admin]:
     finally:
         server.close()
         await server.wait_closed()
-        while admin.at_once:
+        while admin.at_once:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -137,7 +137,7 @@ async def test_it_runs_until_it_is_cancelled(tmp_path: Path) -> None:
         scraper = Scraper(lambda: {"a": tmp_path / "a"}, TrafficWindow(), interval_s=0.05)
         async with asyncio.timeout(5), asyncio.TaskGroup() as group:
             task = group.create_task(scraper.run())
-            while len(admin.asked) < 3:
+            while len(admin.asked) < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             task.cancel()
         assert task.cancelled()

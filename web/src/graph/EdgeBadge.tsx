@@ -14,10 +14,10 @@ export function EdgeBadge({ item, place, away }: { item: AppEdge; place: Point; 
       type="button"
       class={`badge badge-${state} ${chosen ? "chosen" : ""} ${away ? "away" : ""}`}
       style={{ left: `${place.x}px`, top: `${place.y}px` }}
-      aria-label={`${edge.source} to ${edge.destination}: ${words(item)}`}
       aria-pressed={chosen}
       onClick={() => { selection.value = chosen ? null : { kind: "edge", id: item.id }; }}
     >
+      <span class="hidden">{`${edge.source} to ${edge.destination}: `}</span>
       <span class="badge-line">
         <Icon name={isDenied ? "denied" : edge.mutual_tls ? "lock" : "unlocked"} />
         {isDenied ? (
@@ -28,7 +28,7 @@ export function EdgeBadge({ item, place, away }: { item: AppEdge; place: Point; 
             <span class="badge-unit">{rateUnit(edge.protocol).replace(/^req/, "").replace(/^conn/, " conn")}</span>
           </span>
         )}
-        {edge.split_percent !== null ? <span class="badge-split">{`${short(edge.split_percent)}%`}</span> : null}
+        {edge.split_percent !== null ? <span class="badge-split">{`${short(edge.split_percent)}%`}<span class="hidden"> of the split, </span></span> : null}
       </span>
       {!isDenied && (edge.success_percent !== null || edge.denied_per_second > 0) ? (
         <span class="badge-sub">
@@ -36,16 +36,7 @@ export function EdgeBadge({ item, place, away }: { item: AppEdge; place: Point; 
           {edge.denied_per_second > 0 ? <span class="tone-error">{`${short(edge.denied_per_second)}/s denied`}</span> : null}
         </span>
       ) : null}
+      <span class="hidden">{isDenied ? `: ${edge.deny_reason}` : edge.mutual_tls ? ", mutual TLS" : ", plaintext"}</span>
     </button>
   );
-}
-
-function words({ edge, state }: AppEdge): string {
-  if (state === "denied") return `denied, ${short(edge.denied_per_second)} per second, ${edge.deny_reason}`;
-  const parts = [`${short(edge.requests_per_second)} ${rateUnit(edge.protocol)}`];
-  if (edge.success_percent !== null) parts.push(`${percent(edge.success_percent)} success`);
-  if (edge.denied_per_second > 0) parts.push(`${short(edge.denied_per_second)} denied per second`);
-  if (edge.split_percent !== null) parts.push(`${short(edge.split_percent)}% of the split`);
-  parts.push(edge.mutual_tls ? "mutual TLS" : "plaintext");
-  return parts.join(", ");
 }

@@ -20,7 +20,6 @@ export function NodeCard({ node, place, away }: { node: AppNode; place: Point; a
         height: `${NODE_HEIGHT}px`,
       }}
       data-node={node.id}
-      aria-label={`${node.app}, namespace ${node.namespace}, ${node.statusText}`}
       aria-pressed={chosen}
       onClick={() => { selection.value = chosen ? null : { kind: "node", id: node.id }; }}
     >
@@ -33,9 +32,10 @@ export function NodeCard({ node, place, away }: { node: AppNode; place: Point; a
         <span class="node-name" title={node.app}>
           {node.title}
         </span>
+        <span class="hidden">{node.version ? `-${node.version}` : ""}{`, namespace ${node.namespace}, ${node.statusText}, `}</span>
         <span class="node-sub">{node.statusText === `${node.ready}/${count} ready` ? node.workloads[0]?.service_account : node.statusText}</span>
       </span>
-      {node.version ? <span class="node-version">{node.version}</span> : null}
+      {node.version ? <span class="node-version" aria-hidden="true">{node.version}</span> : null}
     </button>
   );
 }

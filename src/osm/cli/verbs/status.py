@@ -82,7 +82,7 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
     if push.trigger:
         change = (
             f"{push.trigger}: compiled in {milliseconds(push.compile_ms)}, acknowledged in "
-            f"{milliseconds(push.deliver_ms)} ({push.resources} resources, {push.pushes} pushes)"
+            f"{milliseconds(push.deliver_ms)} (resources: {push.resources}, pushes: {push.pushes})"
         )
     rows = {
         "Mesh": view.mesh,

@@ -124,7 +124,7 @@ def _describe(
     if not is_well_formed(subject if not isinstance(subject, ServerName) else subject.dns_name):
         raise IssuerError(
             f"{subject!r} cannot stand in a certificate",
-            hint="Names consist of letters, digits, '-', '_' and '.'; trust domains are in lower case.",
+            hint="Names consist of letters, digits, '-', '_', '.'; trust domains in lower case.",
         )
     match subject:
         case Identity():

@@ -17,7 +17,7 @@ EXPIRY_WARNINGS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 class Life(msgspec.Struct, frozen=True, gc=False):
     """When a certificate was received (by our clock), and from when to when it is valid.
 
-    The life is counted from `received`: `not_before` is back-dated by an amount that issuers choose.
+    The life is counted from `received`: `not_before` is back-dated as far as an issuer likes.
     """
 
     received: datetime
@@ -26,7 +26,7 @@ class Life(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def margin(self) -> timedelta:
-        """How much of the life must be left: a third, and at least five minutes unless it is short."""
+        """How much life must be left: a third, and at least five minutes unless it is short."""
         validity = self.not_after - self.received
         third = validity / 3
         return third if validity <= SHORT else max(third, LEAST_MARGIN)

@@ -49,14 +49,14 @@ class Reason(StrEnum):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """Why a certificate is not believed. `text` is for people; it quotes nothing from the certificate."""
+    """Why a certificate is not believed. `text` is for people, and quotes nothing from it."""
 
     reason: Reason
     text: str
 
 
 class TrustBundle:
-    """The roots and trust domains that are believed. Make one per change of the bundle, and keep it."""
+    """The roots and trust domains that are believed. Make one per change of them, and keep it."""
 
     def __init__(self, roots: Iterable[x509.Certificate], trust_domains: Iterable[str]) -> None:
         self.roots = tuple(roots)
@@ -69,7 +69,7 @@ class TrustBundle:
 
     @classmethod
     def from_pem(cls, bundle: bytes, trust_domains: Iterable[str]) -> Self:
-        """Read a bundle. Raises `IssuerError` when it has no certificate, or one that cannot be read."""
+        """Read a bundle. Raises `IssuerError` when it has no certificate, or a broken one."""
         try:
             return cls(x509.load_pem_x509_certificates(bundle), trust_domains)
         except ValueError as error:
@@ -86,7 +86,7 @@ class TrustBundle:
         return who
 
     def authenticate_proxy(self, presented: bytes, now: datetime) -> ProxyIdentity | Refused:
-        """Which proxy a bootstrap chain (PEM, leaf first) names. A workload's certificate is refused."""
+        """Which proxy a bootstrap chain (PEM, leaf first) names. A workload's is refused."""
         who = self._authenticate(presented, now)
         if isinstance(who, Identity):
             return Refused(Reason.WRONG_KIND, "a workload's certificate does not open this door")
@@ -121,7 +121,7 @@ class TrustBundle:
 
 
 def _look_at(leaf: x509.Certificate, now: datetime) -> Refused | None:
-    """What can be said of the leaf alone, for a better answer than the chain's verification gives."""
+    """What can be said of the leaf alone, for a better answer than verification gives."""
     if now < leaf.not_valid_before_utc:
         return Refused(Reason.NOT_YET_VALID, "the certificate is not valid yet; compare the clocks")
     if now > leaf.not_valid_after_utc:
@@ -150,7 +150,7 @@ def _look_at(leaf: x509.Certificate, now: datetime) -> Refused | None:
 def _read_names(
     leaf: x509.Certificate, trust_domains: frozenset[str]
 ) -> Identity | ProxyIdentity | Refused:
-    """Exactly one URI, in our form; and nothing else that could be taken for a name of somebody else."""
+    """Exactly one URI, in our form; and nothing else that could be taken for another name."""
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
