@@ -80,6 +80,7 @@ ENVOY_API = (
     "envoy/extensions/upstreams/http/v3/http_protocol_options",
     # Access loggers and their formatters.
     "envoy/extensions/access_loggers/file/v3/file",
+    "envoy/extensions/access_loggers/filters/cel/v3/cel",
     "envoy/extensions/access_loggers/grpc/v3/als",
     "envoy/extensions/access_loggers/stats/v3/stats",
     "envoy/extensions/access_loggers/stream/v3/stream",

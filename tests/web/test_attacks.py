@@ -202,7 +202,11 @@ def test_a_rebound_name_gets_nothing(context: BrowserContext, served: Served) ->
 
 ATTACK = """<!doctype html><title>attack</title><script>
 const base = "http://127.0.0.1:%PORT%/";
-const body = JSON.stringify({source: "bookthief", destination: "x"});
+// A question, a list of keys and an object at once, so that any of the calls would work.
+const body = JSON.stringify({
+  source: "bookthief", destination: "x", keys: [],
+  apiVersion: "v1", kind: "Service", metadata: {name: "evil"},
+});
 const reads = ["", "api/v1/view", "api/v1/session", "api/v1/objects", "api/v1/logs?workload=mysql"];
 window.results = {};
 const note = (name, what) => what.then(

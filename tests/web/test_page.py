@@ -147,7 +147,7 @@ def test_a_workload_shows_its_identity_its_counters_and_its_logs(page: Page) -> 
 
 
 def test_the_keyboard_reaches_and_selects_everything_on_the_picture(page: Page) -> None:
-    page.get_by_role("button", name=re.compile("^bookthief, namespace")).focus()
+    page.get_by_role("button", name=re.compile("^bookthief ?, namespace")).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("node-details")).to_contain_text("bookthief")
     page.keyboard.press("Enter")

@@ -65,12 +65,16 @@ def test_replacing_a_document_leaves_all_others_as_they_were(name: str) -> None:
     before, after = FILE.split(old)
     new = "# new\n" + written(name) + "secrets: []\n"
     edited = replace_document(FILE, account(name), new)
-    assert edited == before + ("\n" if name == "c" else "") + new + after.removeprefix("\n" * (name == "c"))
+    assert edited == before + ("\n" if name == "c" else "") + new + after.removeprefix(
+        "\n" * (name == "c")
+    )
 
 
 def test_a_comment_above_stays_when_the_new_text_has_none() -> None:
     edited = replace_document(FILE, account("a"), written("a") + "secrets: []\n")
-    assert edited.startswith(f"# Copyright: the bookstore\n\n# about a\n{written('a')}secrets: []\n---   #")
+    assert edited.startswith(
+        f"# Copyright: the bookstore\n\n# about a\n{written('a')}secrets: []\n---   #"
+    )
 
 
 def test_an_item_of_a_list_is_replaced_within_it() -> None:
@@ -111,7 +115,9 @@ def test_what_is_absent_can_be_neither_replaced_nor_removed() -> None:
         remove_document(FILE, account("a", "elsewhere"))
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "a: [\n", written("a") + "---\n" + written("b")])
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "a: [\n", written("a") + "---\n" + written("b")]
+)
 def test_only_one_whole_document_can_replace_another(text: str) -> None:
     with pytest.raises(ValueError, match="one readable document"):
         replace_document(FILE, account("a"), text)
@@ -132,10 +138,33 @@ def test_line_breaks_of_windows_and_a_byte_order_mark_stay() -> None:
 
 PLAIN = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 SCALARS = st.one_of(
-    st.booleans(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False), PLAIN, st.none(),
-    st.sampled_from(["no", "on", "1e3", "0x1", "12:30", "~", "", "null", "<<", "=", "2020-01-01", "*a", "a: b"]
-                    + ["- a", "---", "# a", "a\nb", "a\n", "\n", " a", "a ", "a\n\n b\n", "\t", "1_0", "y", "!x"]),
-)  # fmt: skip
+    st.booleans(),
+    st.integers(-(10**30), 10**30),
+    st.floats(allow_nan=False),
+    PLAIN,
+    st.none(),
+    st.sampled_from(
+        [
+            "no",
+            "on",
+            "1e3",
+            "0x1",
+            "12:30",
+            "~",
+            "null",
+            "<<",
+            "=",
+            "2020-01-01",
+            "*a",
+            "-",
+            "---",
+            "y",
+            "!x",
+            "1_0",
+        ]
+    ),
+    st.sampled_from(["", "a: b", "- a", "# a", "a\nb", "a\n", "\n", " a", "a ", "a\n\n b\n", "\t"]),
+)
 OBJECTS = st.dictionaries(
     PLAIN | st.sampled_from(["on", "1", "<<", "~", "a b"]),
     st.recursive(
@@ -175,8 +204,13 @@ def test_no_edit_of_one_document_changes_another(data: st.DataObject, names: lis
     others = [key for key in keys_of(text) if key != chosen]
     assert len(others) == len(names) - 1
 
-    replaced = replace_document(text, chosen, to_yaml({"kind": "ServiceAccount", "apiVersion": "v1",
-                                                        "metadata": {"name": chosen.name}, "x": [1]}))  # fmt: skip
+    new = {
+        "kind": "ServiceAccount",
+        "apiVersion": "v1",
+        "metadata": {"name": chosen.name},
+        "x": [1],
+    }
+    replaced = replace_document(text, chosen, to_yaml(new))
     removed = remove_document(text, chosen)
 
     assert [key for key in keys_of(replaced) if key != chosen] == others

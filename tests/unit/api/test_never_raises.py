@@ -12,15 +12,54 @@ from osm.core.api.yaml_text import parse
 from osm.core.model.origin import Severity
 
 FIELDS = st.sampled_from(
-    ["metadata", "spec", "name", "namespace", "labels", "destination", "sources", "rules", "specs", "kind"]
-    + ["matches", "headers", "methods", "pathRegex", "ports", "port", "targetPort", "backends", "weight"]
-    + ["service", "selector", "template", "containers", "env", "value", "replicas", "sidecar", "logLevel"]
-    + ["traffic", "certificate", "matchLabels", "readinessProbe", "httpGet", "items", "apiVersion"]
-)  # fmt: skip
+    [
+        "metadata",
+        "spec",
+        "name",
+        "namespace",
+        "labels",
+        "destination",
+        "sources",
+        "rules",
+        "specs",
+        "kind",
+        "matches",
+        "headers",
+        "methods",
+        "pathRegex",
+        "ports",
+        "port",
+        "targetPort",
+        "backends",
+        "weight",
+        "service",
+        "selector",
+        "template",
+        "containers",
+        "env",
+        "value",
+        "replicas",
+        "sidecar",
+        "logLevel",
+        "traffic",
+        "certificate",
+        "matchLabels",
+        "readinessProbe",
+        "httpGet",
+        "items",
+        "apiVersion",
+    ]
+)
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
-    st.sampled_from(["ServiceAccount", "HTTPRouteGroup", "500m", "GET", "*", "1h", "x", "10.0.0.0/8"]),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(
+        ["ServiceAccount", "HTTPRouteGroup", "500m", "GET", "*", "1h", "x", "10.0.0.0/8"]
+    ),
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(

@@ -1,5 +1,7 @@
 """Every served version of a kind means the same: it converts to one internal form."""
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 
@@ -15,7 +17,7 @@ from osm.core.model.origin import Severity
 Document = dict[str, object]
 
 
-def load(document: Document) -> Manifest:
+def load(document: Mapping[str, object]) -> Manifest:
     decoded = decode(document, where="f.yaml:1")
     assert decoded.manifest is not None, decoded.findings
     return decoded.manifest
@@ -320,8 +322,15 @@ def test_empty_fields_mean_the_same_as_absent_ones() -> None:
 
 
 def test_a_service_port_goes_to_the_port_of_the_same_number_by_default() -> None:
-    ports: Document = {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 1, "targetPort": "web"}]}
-    document: Document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": ports}
+    ports: Document = {
+        "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 1, "targetPort": "web"}]
+    }
+    document: Document = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "a"},
+        "spec": ports,
+    }
     service = load(document).object
     assert isinstance(service, Service)
     assert [port.target_port for port in service.spec.ports] == [80, "web"]
@@ -376,14 +385,27 @@ def test_other_kinds_beside_ours_do_no_harm(api_version: str, kind: str) -> None
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("tt", "TrafficTarget"), ("TrafficTarget", "TrafficTarget"), ("traffictargets", "TrafficTarget"),
-        ("htr", "HTTPRouteGroup"), ("tr", "TCPRoute"), ("ts", "TrafficSplit"), ("deploy", "Deployment"),
-        ("sts", "StatefulSet"), ("svc", "Service"), ("services", "Service"), ("sa", "ServiceAccount"),
-        ("ns", "Namespace"), ("po", "Pod"), ("pods", "Pod"), ("meshconfig", "MeshConfig"),
-        ("meshconfigs", "MeshConfig"), (" TS.split.smi-spec.io ", "TrafficSplit"), ("egress", "Egress"),
+        ("tt", "TrafficTarget"),
+        ("TrafficTarget", "TrafficTarget"),
+        ("traffictargets", "TrafficTarget"),
+        ("htr", "HTTPRouteGroup"),
+        ("tr", "TCPRoute"),
+        ("ts", "TrafficSplit"),
+        ("deploy", "Deployment"),
+        ("sts", "StatefulSet"),
+        ("svc", "Service"),
+        ("services", "Service"),
+        ("sa", "ServiceAccount"),
+        ("ns", "Namespace"),
+        ("po", "Pod"),
+        ("pods", "Pod"),
+        ("meshconfig", "MeshConfig"),
+        ("meshconfigs", "MeshConfig"),
+        (" TS.split.smi-spec.io ", "TrafficSplit"),
+        ("egress", "Egress"),
         ("deployments.apps", "Deployment"),
     ],
-)  # fmt: skip
+)
 def test_kinds_are_found_by_the_names_that_kubectl_takes(text: str, kind: str) -> None:
     found = find_kind(text)
     assert found is not None

@@ -39,7 +39,7 @@ def start_mesh(runtime: Path) -> Iterator[Callable[..., Mesh]]:
 
     def start(name: str = "osm", api: FakeMeshApi | None = None) -> Mesh:
         served = api or mesh_after(42)
-        stops.append(_serve(runtime, name, served))
+        stops.append(serve_mesh(runtime, name, served))
         return Mesh(served, name, runtime)
 
     yield start
@@ -53,7 +53,28 @@ def mesh(start_mesh: Callable[..., Mesh]) -> Mesh:
     return start_mesh()
 
 
-def _serve(root: Path, name: str, api: FakeMeshApi) -> Callable[[], None]:
+@pytest.fixture(scope="module")
+def served_once() -> Iterator[Mesh]:
+    """A mesh that all tests of a module share."""
+    path = Path(tempfile.mkdtemp(prefix="osm-cli-", dir="/tmp"))
+    root = path / "osm"
+    root.mkdir(mode=0o700)
+    api = mesh_after(42)
+    stop = serve_mesh(root, "osm", api)
+    yield Mesh(api, "osm", root)
+    stop()
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def shared_mesh(served_once: Mesh, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Mesh:
+    """The mesh `osm`, for tests that ask and do not change it."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(served_once.root.parent))
+    return served_once
+
+
+def serve_mesh(root: Path, name: str, api: FakeMeshApi) -> Callable[[], None]:
+    """Serve a mesh on its unix socket, in a thread, until the result is called."""
     directory = root / name
     directory.mkdir()
     sock = listen_unix(directory / "control.sock")

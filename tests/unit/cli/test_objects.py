@@ -129,7 +129,7 @@ def test_delete_takes_the_objects_of_files(mesh: Mesh, run: Run, files: Path) ->
     ],
 )
 def test_get_shows_a_table_with_the_kinds_columns(
-    mesh: Mesh, run: Run, arguments: tuple[str, ...], headers: str
+    shared_mesh: Mesh, run: Run, arguments: tuple[str, ...], headers: str
 ) -> None:
     result = run("get", *arguments)
     assert result.code == 0
@@ -150,14 +150,14 @@ def test_the_table_of_splits_shows_the_weights(mesh: Mesh, run: Run) -> None:
     assert "bookstore-v1=50,bookstore-v2=50" in run("get", "ts", "-n", "bookstore").out
 
 
-def test_pods_are_the_workloads_that_run(mesh: Mesh, run: Run) -> None:
+def test_pods_are_the_workloads_that_run(shared_mesh: Mesh, run: Run) -> None:
     lines = run("get", "pods", "-A").out.splitlines()
-    assert len(lines) == 1 + len(mesh.api.view().workloads)
+    assert len(lines) == 1 + len(shared_mesh.api.view().workloads)
     mysql = next(line.split() for line in lines if "mysql-0" in line)
     assert mysql == ["bookwarehouse", "mysql-0", "2/2", "Running", "1"]
 
 
-def test_get_all_names_each_object_with_its_kind(mesh: Mesh, run: Run) -> None:
+def test_get_all_names_each_object_with_its_kind(shared_mesh: Mesh, run: Run) -> None:
     result = run("get", "all", "-A")
     assert "service/bookstore-v1 " in result.out
     assert "pod/bookbuyer " in result.out
@@ -174,14 +174,14 @@ def test_one_named_object_is_printed_alone_and_several_as_a_list(mesh: Mesh, run
     assert yaml.safe_load(TARGET) in many["items"]
 
 
-def test_a_pod_as_json_has_the_fields_that_programs_ask_for(mesh: Mesh, run: Run) -> None:
+def test_a_pod_as_json_has_the_fields_that_programs_ask_for(shared_mesh: Mesh, run: Run) -> None:
     pod = json.loads(run("get", "pod", "bookbuyer", "-n", "bookbuyer", "-o", "json").out)
     assert pod["metadata"]["namespace"] == "bookbuyer"
     assert pod["status"]["phase"] == "Running"
     assert pod["status"]["conditions"] == [{"type": "Ready", "status": "True"}]
 
 
-def test_names_are_printed_for_scripts(mesh: Mesh, run: Run) -> None:
+def test_names_are_printed_for_scripts(shared_mesh: Mesh, run: Run) -> None:
     result = run("get", "svc,ts", "-n", "bookstore", "-o", "name")
     assert result.out.splitlines() == [
         "service/bookstore",
@@ -191,7 +191,7 @@ def test_names_are_printed_for_scripts(mesh: Mesh, run: Run) -> None:
     ]
 
 
-def test_an_empty_namespace_is_no_error_and_says_where_to_look(mesh: Mesh, run: Run) -> None:
+def test_an_empty_namespace_is_no_error_and_says_where_to_look(shared_mesh: Mesh, run: Run) -> None:
     result = run("get", "tt")
     assert (result.code, result.out) == (0, "")
     assert result.err == (
@@ -200,7 +200,7 @@ def test_an_empty_namespace_is_no_error_and_says_where_to_look(mesh: Mesh, run: 
     )
 
 
-def test_a_name_that_does_not_exist_is_an_error(mesh: Mesh, run: Run) -> None:
+def test_a_name_that_does_not_exist_is_an_error(shared_mesh: Mesh, run: Run) -> None:
     result = run("get", "tt", "nobody", "-n", "bookstore")
     assert result.code == 2
     assert "There is no tt nobody in the namespace bookstore." in result.err

@@ -16,7 +16,7 @@ from rich.console import Console
 from tests.unit.cli.calls import Run, TalkingMesh, mesh_after
 
 from osm.cli import launch
-from osm.cli.launch import LocalMesh, Observer
+from osm.cli.launch import ControlPlane, LocalMesh, Observer
 from osm.cli.live import LiveView, screen, steps_table
 from osm.cli.presenters import Lines, Quiet
 from osm.cli.progress import StartProgress
@@ -396,3 +396,20 @@ def test_what_keeps_a_mesh_from_starting_is_said(fake: FakeRun, runtime: Path, r
     fake.fails = PlatformError("No Envoy was found.", hint="Install it.")
     result = run("demo")
     assert (result.code, result.err) == (1, "Error: No Envoy was found.\n  Install it.\n")
+
+
+def test_controller_runs_the_control_plane_of_a_directory(
+    fake: FakeRun, runtime: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[ControlPlane] = []
+
+    def control_plane(settings: ControlPlane) -> Callable[[Observer], launch.Running]:
+        asked.append(settings)
+        return fake.start
+
+    monkeypatch.setattr("osm.cli.verbs.controller.control_plane", control_plane)
+    fake.ends_after_s = 0.05
+    result = run("controller", str(tmp_path), "--ads", "unix:/tmp/ads.sock", "--mesh", "alone")
+    assert (result.code, result.err) == (0, "")
+    assert asked == [ControlPlane("alone", tmp_path, "unix:/tmp/ads.sock")]
+    assert "osm down: stopping the mesh." in result.out

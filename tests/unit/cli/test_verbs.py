@@ -101,7 +101,7 @@ def test_a_workload_that_only_now_starts_is_no_problem(start_mesh: StartMesh, ru
     assert run("status").code == 0
 
 
-def test_status_as_json_and_yaml_are_the_view_in_camel_case(mesh: Mesh, run: Run) -> None:
+def test_status_as_json_and_yaml_are_the_view_in_camel_case(shared_mesh: Mesh, run: Run) -> None:
     as_json = run("status", "-o", "json")
     answer = json.loads(as_json.out)
     assert as_json.code == 1
@@ -116,7 +116,7 @@ ASKED = ("bookstore:14001", "GET", "/buy-a-book/new")
 
 
 def test_explain_of_an_allowed_request_names_the_objects_and_exits_with_0(
-    mesh: Mesh, run: Run
+    shared_mesh: Mesh, run: Run
 ) -> None:
     result = run("explain", "bookbuyer", *ASKED)
     assert (result.code, result.err) == (0, "")
@@ -130,7 +130,9 @@ def test_explain_of_an_allowed_request_names_the_objects_and_exits_with_0(
     ]
 
 
-def test_explain_of_a_denied_request_has_the_remedy_and_exits_with_1(mesh: Mesh, run: Run) -> None:
+def test_explain_of_a_denied_request_has_the_remedy_and_exits_with_1(
+    shared_mesh: Mesh, run: Run
+) -> None:
     result = run("explain", "bookthief", *ASKED)
     assert result.code == 1
     assert result.out.startswith("bookthief -> bookstore:14001 GET /buy-a-book/new: DENIED\n")
@@ -146,7 +148,7 @@ def test_the_remedy_alone_can_be_applied(mesh: Mesh, run: Run) -> None:
     assert applied.out == "traffictarget.access.smi-spec.io/bookstore-allow-bookthief created\n"
 
 
-def test_explain_sends_the_question_as_it_was_asked(mesh: Mesh, run: Run) -> None:
+def test_explain_sends_the_question_as_it_was_asked(shared_mesh: Mesh, run: Run) -> None:
     result = run(
         "explain", "bookbuyer/bookbuyer", "bookstore.bookstore", "post", "/a?b=c%20d",
         "-H", "Client-App: bookbuyer", "-H", "empty:", "-o", "json",
@@ -160,18 +162,18 @@ def test_explain_sends_the_question_as_it_was_asked(mesh: Mesh, run: Run) -> Non
     }
 
 
-def test_explain_without_a_method_asks_about_a_connection(mesh: Mesh, run: Run) -> None:
+def test_explain_without_a_method_asks_about_a_connection(shared_mesh: Mesh, run: Run) -> None:
     result = run("explain", "bookbuyer", "mysql:3306")
     assert result.out.startswith("bookbuyer -> mysql:3306 (TCP): ALLOWED\n")
 
 
-def test_a_workload_that_does_not_exist_is_a_wrong_invocation(mesh: Mesh, run: Run) -> None:
+def test_a_workload_that_does_not_exist_is_a_wrong_invocation(shared_mesh: Mesh, run: Run) -> None:
     result = run("explain", "nobody", *ASKED)
     assert (result.code, result.out) == (2, "")
     assert result.err == "Error: There is no workload 'nobody'.\n  See `osm status`.\n"
 
 
-def test_proxy_list_shows_which_proxies_are_in_sync(mesh: Mesh, run: Run) -> None:
+def test_proxy_list_shows_which_proxies_are_in_sync(shared_mesh: Mesh, run: Run) -> None:
     lines = run("proxy", "list").out.splitlines()
     assert re.split(r"  +", lines[0]) == [
         "NAMESPACE", "NAME", "STATUS", "CONNECTED", "VERSION", "CERTIFICATE EXPIRES",
@@ -182,7 +184,7 @@ def test_proxy_list_shows_which_proxies_are_in_sync(mesh: Mesh, run: Run) -> Non
     assert len(lines) == 7
 
 
-def test_proxy_list_wide_has_a_column_for_each_type(mesh: Mesh, run: Run) -> None:
+def test_proxy_list_wide_has_a_column_for_each_type(shared_mesh: Mesh, run: Run) -> None:
     lines = run("proxy", "list", "-n", "bookstore", "-o", "wide").out.splitlines()
     assert len(lines) == 3
     assert re.split(r"  +", lines[0])[6:] == [
@@ -191,7 +193,7 @@ def test_proxy_list_wide_has_a_column_for_each_type(mesh: Mesh, run: Run) -> Non
     assert "3 (refused)" in lines[2]
 
 
-def test_proxy_list_is_there_for_programs(mesh: Mesh, run: Run) -> None:
+def test_proxy_list_is_there_for_programs(shared_mesh: Mesh, run: Run) -> None:
     items = json.loads(run("proxy", "list", "-o", "json").out)["items"]
     assert {each["name"]: each["inSync"] for each in items}["bookstore-v2"] is False
     assert run("proxy", "list", "-o", "name", "-n", "bookbuyer").out == "bookbuyer/bookbuyer\n"
@@ -206,21 +208,21 @@ def test_proxy_list_is_there_for_programs(mesh: Mesh, run: Run) -> None:
     ],
 )
 def test_proxy_get_prints_what_the_proxy_answers(
-    mesh: Mesh, run: Run, arguments: tuple[str, ...]
+    shared_mesh: Mesh, run: Run, arguments: tuple[str, ...]
 ) -> None:
     result = run("proxy", "get", *arguments)
     assert (result.code, json.loads(result.out)["proxy"]) == (0, "bookbuyer/bookbuyer")
 
 
 def test_proxy_get_finds_the_pod_of_a_statefulset_and_passes_parameters(
-    mesh: Mesh, run: Run
+    shared_mesh: Mesh, run: Run
 ) -> None:
     result = run("proxy", "get", "stats?filter=rbac&format=json", "mysql")
     assert result.out == "bookwarehouse/mysql-0 stats?filter=rbac&format=json\n"
 
 
 def test_proxy_get_writes_a_file_that_only_its_owner_reads(
-    mesh: Mesh, run: Run, tmp_path: Path
+    shared_mesh: Mesh, run: Run, tmp_path: Path
 ) -> None:
     path = tmp_path / "dump.json"
     assert run("proxy", "get", "clusters", "bookbuyer", "-f", str(path)) == (0, "", "")
@@ -238,7 +240,7 @@ def test_proxy_get_writes_a_file_that_only_its_owner_reads(
     ],
 )
 def test_proxy_get_of_what_does_not_exist_is_a_wrong_invocation(
-    mesh: Mesh, run: Run, arguments: tuple[str, ...], said: str
+    shared_mesh: Mesh, run: Run, arguments: tuple[str, ...], said: str
 ) -> None:
     result = run("proxy", "get", *arguments)
     assert (result.code, result.out) == (2, "")
@@ -282,7 +284,7 @@ def test_logs_that_are_followed_lose_and_repeat_no_line(
     assert printed[:10] == [f"line {number}" for number in range(1, 20, 2)]
 
 
-def test_version_names_the_command_and_the_running_mesh(mesh: Mesh, run: Run) -> None:
+def test_version_names_the_command_and_the_running_mesh(shared_mesh: Mesh, run: Run) -> None:
     assert run("version").out == f"osm {__version__}\nmesh osm {__version__}\n"
     assert run("version", "--client-only").out == f"osm {__version__}\n"
     assert json.loads(run("version", "-o", "json").out) == {
@@ -331,6 +333,8 @@ def test_of_several_meshes_one_must_be_named(
     assert run("proxy", "list", "--mesh", "two").code == 0
     monkeypatch.setenv("OSM_MESH", "one")
     assert run("proxy", "list").code == 0
+    monkeypatch.setenv("OSM_MESH", "../one")
+    assert run("proxy", "list").code == 2
 
 
 def test_a_socket_that_nobody_serves_is_no_running_mesh(runtime: Path, run: Run) -> None:
@@ -416,7 +420,7 @@ def test_an_address_that_is_not_this_machine_is_never_opened(
     assert run("dashboard", "--browser").code == 1
 
 
-def test_nothing_is_coloured_unless_a_terminal_shows_it(mesh: Mesh, run: Run) -> None:
+def test_nothing_is_coloured_unless_a_terminal_shows_it(shared_mesh: Mesh, run: Run) -> None:
     assert os.environ.get("NO_COLOR") is None
     for arguments in (("status",), ("explain", "bookthief", *ASKED), ("logs", "bookbuyer")):
         result = run(*arguments)

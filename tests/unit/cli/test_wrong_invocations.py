@@ -111,7 +111,7 @@ USAGE: tuple[tuple[str, ...], ...] = (
 
 @pytest.mark.parametrize("arguments", USAGE, ids=lambda arguments: repr(arguments)[:60])
 def test_a_wrong_invocation_is_refused_with_words_and_code_2(
-    mesh: Mesh,
+    shared_mesh: Mesh,
     run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -125,7 +125,7 @@ def test_a_wrong_invocation_is_refused_with_words_and_code_2(
     assert "Traceback" not in result.err
     assert "\x1b" not in result.err
     assert len(result.err) < 2500
-    assert mesh.api.calls == []
+    assert shared_mesh.api.calls == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +154,7 @@ def test_a_wrong_invocation_is_refused_with_words_and_code_2(
     ids=lambda value: repr(value)[:60],
 )
 def test_what_cannot_be_done_is_said_and_leaves_every_file_as_it_was(
-    mesh: Mesh,
+    shared_mesh: Mesh,
     run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -181,10 +181,10 @@ def test_what_cannot_be_done_is_said_and_leaves_every_file_as_it_was(
     assert sorted(tmp_path.rglob("*")) == before
     assert not outside.exists()
     assert (tmp_path / "edited" / "mesh-config.yaml").read_text() == "mine: true\n"
-    assert mesh.api.calls == []
+    assert shared_mesh.api.calls == []
 
 
-def test_verbose_shows_where_an_error_came_from(mesh: Mesh, run: Run) -> None:
+def test_verbose_shows_where_an_error_came_from(shared_mesh: Mesh, run: Run) -> None:
     result = run("status", "--mesh", "other", "-v")
     assert result.code == 1
     assert "Traceback" in result.err

@@ -1,9 +1,7 @@
 """Objects in files: watched while people edit, and edited for them."""
 
 import asyncio
-import os
 import shutil
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,14 +11,13 @@ import pytest
 from osm.core.api.manifest import Key, Manifest
 from osm.core.model.origin import Finding, Severity
 from osm.errors import ConfigError, InvalidObjects, UsageError
+from osm.local import files
 from osm.local.files import FileSource
 from osm.ports import Change
 
 
 def written(name: str, label: str = "x") -> str:
-    return (
-        f"apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  labels: {{l: {label}}}\n"
-    )
+    return f"apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  labels: {{l: {label}}}\n"
 
 
 def account(name: str) -> Key:
@@ -54,14 +51,12 @@ class Watched:
     def codes(self) -> list[str]:
         return [finding.code for finding in self.findings]
 
-    async def until(self, labels: dict[str, str], codes: Sequence[str] = ()) -> float:
-        """Wait for a state; how long that took, in seconds."""
-        start = time.monotonic()
+    async def until(self, labels: dict[str, str], codes: Sequence[str] = ()) -> None:
+        """Wait for a state."""
         async with asyncio.timeout(5):
             while (self.labels, self.codes) != (labels, list(codes)):
                 self.news.clear()
                 await self.news.wait()
-        return time.monotonic() - start
 
 
 @asynccontextmanager
@@ -95,37 +90,51 @@ async def test_everything_comes_first_then_each_change(directory: Path) -> None:
         assert watched.labels == {"a": "x", "b": "x", "c": "x"}
         assert watched.objects[account("b")].where == f"{directory}/a.yaml:7"
         (directory / "below" / "c.yml").write_text(written("c", "y"))
-        assert await watched.until({"a": "x", "b": "x", "c": "y"}) < 1
+        await watched.until({"a": "x", "b": "x", "c": "y"})
         assert [m.key.name for m in watched.changes[-1].applied] == ["c"]
 
 
-async def test_an_edit_takes_effect_within_a_fraction_of_a_second(directory: Path) -> None:
-    async with watching(FileSource([directory], directory=directory)) as watched:
-        delays = []
+async def test_edits_are_noticed_when_they_happen_and_not_at_the_next_regular_look(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_LOOK_ANYWAY_S", 3600)
+    alone = tmp_path / "alone.yaml"
+    alone.write_text(written("c"))
+    async with watching(FileSource([directory, alone], directory=directory)) as watched:
         for number in range(5):
             (directory / "a.yaml").write_text(written("a", f"n{number}") + "---\n" + written("b"))
-            delays.append(await watched.until({"a": f"n{number}", "b": "x"}))
-        # The slowest ones are this machine's; a poll would take a second each time.
-        assert sorted(delays)[2] < 0.5
+            await watched.until({"a": f"n{number}", "b": "x", "c": "x"})
+        (tmp_path / "next").write_text(written("c", "y"))
+        (tmp_path / "next").rename(alone)
+        await watched.until({"a": "n4", "b": "x", "c": "y"})
+        alone.unlink()
+        await watched.until({"a": "n4", "b": "x"}, ["OSM001"])
 
 
 async def test_removing_an_object_or_a_file_withdraws_it(directory: Path) -> None:
     async with watching(FileSource([directory], directory=directory)) as watched:
         (directory / "a.yaml").write_text(written("b"))
-        assert await watched.until({"b": "x"}) < 1
+        await watched.until({"b": "x"})
         (directory / "a.yaml").unlink()
-        assert await watched.until({}) < 1
+        await watched.until({})
 
 
 BROKEN = [
     ("a syntax error", written("a") + "---\n" + written("b").replace("{l", "{{l"), "OSM011", 11),
     ("an unreadable document", written("a") + "---\n" + "[: a\n", "OSM005", 7),
-    ("a schema error", written("a") + "---\n" + written("b").replace("{l: x}", "[1]"), "OSM112", 11),
+    (
+        "a schema error",
+        written("a") + "---\n" + written("b").replace("{l: x}", "[1]"),
+        "OSM112",
+        11,
+    ),
     ("not text", "\x00\x01", "OSM004", 1),
 ]
 
 
-@pytest.mark.parametrize(("text", "code", "line"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+@pytest.mark.parametrize(
+    ("text", "code", "line"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN]
+)
 async def test_what_becomes_broken_stays_as_it_was(
     directory: Path, text: str, code: str, line: int
 ) -> None:
@@ -190,7 +199,7 @@ async def test_a_directory_may_go_and_come_back(directory: Path, tmp_path: Path)
         await watched.until({"a": "x", "b": "x", "o": "y"})
         await asyncio.sleep(0.1)
         (other / "o.yaml").write_text(written("o", "z"))
-        assert await watched.until({"a": "x", "b": "x", "o": "z"}) < 0.9
+        await watched.until({"a": "x", "b": "x", "o": "z"})
 
 
 async def test_a_directory_below_may_be_made_with_its_files(directory: Path) -> None:
@@ -208,7 +217,7 @@ async def test_a_file_that_is_named_alone_is_watched_too(tmp_path: Path) -> None
         assert watched.labels == {"a": "x"}
         (tmp_path / "next").write_text(written("a", "y"))
         (tmp_path / "next").rename(file)
-        assert await watched.until({"a": "y"}) < 0.9
+        await watched.until({"a": "y"})
 
 
 async def test_the_same_object_in_two_files_counts_where_it_comes_first(directory: Path) -> None:
@@ -252,11 +261,18 @@ async def test_paths_that_are_not_there_are_reported(directory: Path, tmp_path: 
         assert watched.findings[0].where == str(tmp_path / "nothing")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_file_that_becomes_unreadable_keeps_its_objects(directory: Path) -> None:
+async def test_a_file_that_becomes_unreadable_keeps_its_objects(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with watching(FileSource([directory], directory=directory)) as watched:
-        (directory / "a.yaml").chmod(0)
+        refusal = Finding("OSM001", Severity.ERROR, None, "cannot be read", "", "a.yaml")
+        # Permissions do not stop root, who may run this.
+        monkeypatch.setattr(files, "read_file", lambda _: refusal)
+        (directory / "a.yaml").touch()
         await watched.until({"a": "x", "b": "x"}, ["OSM001", "OSM015", "OSM015"])
+        monkeypatch.undo()
+        (directory / "a.yaml").write_text("")
+        await watched.until({})
 
 
 async def test_applied_objects_are_replaced_where_they_stand_or_get_a_file(directory: Path) -> None:
@@ -270,12 +286,14 @@ async def test_applied_objects_are_replaced_where_they_stand_or_get_a_file(direc
             ("b", "configured", f"{directory}/a.yaml:8"),
             ("a", "unchanged", f"{directory}/a.yaml:1"),
         ]
-        assert (directory / "a.yaml").read_text() == written("a") + "---\n# mine\n" + written("b", "y")
+        assert (directory / "a.yaml").read_text() == written("a") + "---\n# mine\n" + written(
+            "b", "y"
+        )
         assert new.read_text() == written("c")
         assert new.stat().st_mode & 0o777 == 0o644
-        assert await watched.until({"a": "x", "b": "y", "c": "x"}) < 1
+        await watched.until({"a": "x", "b": "y", "c": "x"})
         assert [r.action for r in await source.apply(text)] == ["unchanged"] * 3
-        assert not [path for path in directory.rglob(".*")]
+        assert not list(directory.rglob(".*"))
 
 
 async def test_applying_keeps_the_files_permissions(directory: Path) -> None:
@@ -289,7 +307,7 @@ async def test_a_dry_run_changes_nothing(directory: Path) -> None:
     results = await source.apply(written("c") + "---\n" + written("b", "y"), dry_run=True)
     assert [result.action for result in results] == ["created", "configured"]
     assert [path.name for path in directory.iterdir()] == ["a.yaml"]
-    assert "y" not in (directory / "a.yaml").read_text().replace("y: ", "")[-4:]
+    assert (directory / "a.yaml").read_text() == written("a") + "---\n" + written("b")
 
 
 @pytest.mark.parametrize(
@@ -324,7 +342,9 @@ async def test_applying_repairs_a_broken_object_in_its_place(directory: Path) ->
     assert (directory / "a.yaml").read_text() == written("a") + "---\n" + written("b")
 
 
-async def test_an_object_in_a_file_that_cannot_be_read_is_not_put_elsewhere(directory: Path) -> None:
+async def test_an_object_in_a_file_that_cannot_be_read_is_not_put_elsewhere(
+    directory: Path,
+) -> None:
     source = FileSource([directory], directory=directory)
     async with watching(source) as watched:
         (directory / "a.yaml").write_text("a: [")
@@ -337,7 +357,8 @@ async def test_an_object_in_a_file_that_cannot_be_read_is_not_put_elsewhere(dire
 
 async def test_objects_of_a_list_get_a_file_each(directory: Path) -> None:
     items = "".join(
-        f"- apiVersion: v1\n  kind: ServiceAccount\n  metadata: {{name: {name}, labels: {{l: 'on'}}}}\n"
+        "- apiVersion: v1\n  kind: ServiceAccount\n"
+        f"  metadata: {{name: {name}, labels: {{l: 'on'}}}}\n"
         for name in "de"
     )
     source = FileSource([directory], directory=directory)
@@ -364,7 +385,7 @@ async def test_deleted_objects_leave_their_files_and_empty_files_go(directory: P
         assert (result.key, result.action) == (account("a"), "deleted")
         assert (directory / "a.yaml").read_text() == written("b")
         assert not (directory / "z.yaml").exists()
-        assert await watched.until({"b": "x"}) < 1
+        await watched.until({"b": "x"})
         await source.delete([account("b")])
         assert list(directory.iterdir()) == []
         await watched.until({})
@@ -380,7 +401,7 @@ async def test_deleting_what_is_not_there_changes_nothing(directory: Path) -> No
 async def test_a_directory_that_cannot_be_written_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     source = FileSource([], directory=tmp_path / "file" / "below")
-    with pytest.raises(ConfigError, match="cannot be written|cannot be read|file"):
+    with pytest.raises(ConfigError, match=r"file.*cannot be written"):
         await source.apply(written("a"))
 
 

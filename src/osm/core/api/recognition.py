@@ -109,7 +109,7 @@ def _unknown(group: str, version: str, name: str) -> Kind:
             f"Did you mean {nearest_group[0]!r}?",
         )
     if known:
-        # Kubernetes has kinds that we do not list, with names like those of kinds that we only store.
+        # Kubernetes has kinds that we do not list, named like some that we only store.
         foreign = group in ("", "apps")
         names = {k.kind for k in KINDS if k.group == group and (k.supported or not foreign)}
         nearest = difflib.get_close_matches(name, names, 1, 0.75)

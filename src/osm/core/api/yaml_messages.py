@@ -73,7 +73,7 @@ _MEANINGS = (
         "Put the whole text in quotes.",
     ),
     (
-        "did not find expected hexdecimal number",
+        "did not find expected hex",
         "a broken escape in double quotes",
         "Use single quotes, or double each backslash.",
     ),

@@ -54,6 +54,10 @@ _STATS_PREFIXES = (
     "runtime.load",
 )
 
+_DURATION_BUCKETS = (
+    1, 2, 3, 5, 8, 12, 20, 35, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000, 10_000, 30_000,
+)  # fmt: skip
+
 
 class Bootstrap(msgspec.Struct, frozen=True, gc=False):
     """`directory` is where the proxy finds its certificate files, as it sees it itself."""
@@ -91,6 +95,9 @@ def build_bootstrap(value: Bootstrap) -> str:
     )
     for prefix in _STATS_PREFIXES:
         bootstrap.stats_config.stats_matcher.inclusion_list.patterns.add(prefix=prefix)
+    buckets = bootstrap.stats_config.histogram_bucket_settings.add(buckets=_DURATION_BUCKETS)
+    buckets.match.prefix = "osm.request_duration_ms"
+    # Histograms are shown only after a flush.
     bootstrap.stats_flush_interval.FromSeconds(1)
     monitor = bootstrap.overload_manager.resource_monitors.add(
         name="envoy.resource_monitors.global_downstream_max_connections"

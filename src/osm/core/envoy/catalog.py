@@ -191,6 +191,8 @@ class Catalog:
             sni=port.name.service.fqdn,
             identities=port.identities,
             tls=self._tls,
+            namespace=port.name.service.namespace,
+            service=port.name.service.name,
         )
 
     def _endpoints(self, name: str) -> Endpoints | None:

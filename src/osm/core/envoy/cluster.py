@@ -2,13 +2,15 @@
 
 import msgspec
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from osm._envoy.envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
-from osm._envoy.envoy.config.core.v3 import protocol_pb2
+from osm._envoy.envoy.config.core.v3 import base_pb2, protocol_pb2
 from osm._envoy.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from osm._envoy.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from osm.core.envoy.address import envoy_address
+from osm.core.envoy.names import METADATA
 from osm.core.envoy.tls import TlsSettings, ads_source, upstream_tls
 from osm.core.model.identity import Identity
 from osm.core.model.service import Protocol
@@ -32,6 +34,8 @@ class ServiceCluster(msgspec.Struct, frozen=True, order=True, gc=False):
     sni: str
     identities: tuple[Identity, ...]
     tls: TlsSettings
+    namespace: str
+    service: str
 
 
 class LocalCluster(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -54,6 +58,7 @@ def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
         ),
         connect_timeout=CONNECT_TIMEOUT,
         circuit_breakers=_no_limits(),
+        metadata=_labels(value),
         transport_socket=upstream_tls(
             value.tls,
             sni=value.sni,
@@ -64,6 +69,13 @@ def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
     if is_http:
         _set_http_options(cluster, http2=True)
     return cluster
+
+
+def _labels(value: ServiceCluster) -> base_pb2.Metadata:
+    """What metrics say of a request that no endpoint took."""
+    labels = {"namespace": value.namespace, "kind": "Service", "name": value.service, "pod": ""}
+    fields = {name: Value(string_value=text) for name, text in labels.items()}
+    return base_pb2.Metadata(filter_metadata={METADATA: Struct(fields=fields)})
 
 
 def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:

@@ -182,7 +182,10 @@ def _tcp_proxy(source: SourceLabels) -> tcp_proxy_pb2.TcpProxy:
     return tcp_proxy_pb2.TcpProxy(
         stat_prefix="outbound_tcp",
         on_demand=tcp_on_demand(),
-        access_log=[tcp_traffic_metrics(source)],
+        access_log=tcp_traffic_metrics(source),
+        access_log_options=tcp_proxy_pb2.TcpProxy.TcpAccessLogOptions(
+            flush_access_log_on_connected=True
+        ),
         max_connect_attempts=UInt32Value(value=3),
     )
 

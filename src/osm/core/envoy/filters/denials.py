@@ -4,6 +4,7 @@ import msgspec
 
 from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
 from osm._envoy.envoy.config.core.v3 import base_pb2, grpc_service_pb2
+from osm._envoy.envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from osm._envoy.envoy.extensions.access_loggers.grpc.v3 import als_pb2
 from osm._envoy.envoy.extensions.access_loggers.stream.v3 import stream_pb2
 from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -65,12 +66,12 @@ def http_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
         access_logger(
             "envoy.access_loggers.stdout",
             stream_pb2.StdoutAccessLog(log_format=text_format(line)),
-            only=_denied(RBAC_FILTER),
+            only=_denied_request(),
         ),
         access_logger(
             "envoy.access_loggers.http_grpc",
             als_pb2.HttpGrpcAccessLogConfig(common_config=_to_control_plane("http", context.port)),
-            only=_denied(RBAC_FILTER),
+            only=_denied_request(),
         ),
     ]
 
@@ -80,20 +81,31 @@ def tcp_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
         access_logger(
             "envoy.access_loggers.tcp_grpc",
             als_pb2.TcpGrpcAccessLogConfig(common_config=_to_control_plane("tcp", context.port)),
-            only=_denied("envoy.filters.network.rbac"),
+            only=_refused_connection(),
         ),
     ]
 
 
-def _denied(namespace: str) -> accesslog_pb2.AccessLogFilter:
+def _denied_request() -> accesslog_pb2.AccessLogFilter:
     matcher = metadata_pb2.MetadataMatcher(
-        filter=namespace,
+        filter=RBAC_FILTER,
         path=[metadata_pb2.MetadataMatcher.PathSegment(key="enforced_engine_result")],
         value=value_pb2.ValueMatcher(string_match=string_pb2.StringMatcher(exact="denied")),
     )
     only = accesslog_pb2.AccessLogFilter()
     only.metadata_filter.matcher.CopyFrom(matcher)
     only.metadata_filter.match_if_key_not_found.value = False
+    return only
+
+
+def _refused_connection() -> accesslog_pb2.AccessLogFilter:
+    """Network RBAC leaves no metadata behind, only the reason for which the connection ended."""
+    expression = cel_pb2.ExpressionFilter(
+        expression="connection.termination_details.startsWith('rbac_access_denied')"
+    )
+    only = accesslog_pb2.AccessLogFilter()
+    only.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
+    only.extension_filter.typed_config.Pack(expression, deterministic=True)
     return only
 
 

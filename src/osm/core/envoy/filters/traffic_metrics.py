@@ -7,6 +7,7 @@ request, so that nobody has to send them along as headers.
 import msgspec
 
 from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
+from osm._envoy.envoy.data.accesslog.v3 import accesslog_pb2 as access_log_pb2
 from osm._envoy.envoy.extensions.access_loggers.stats.v3 import stats_pb2
 from osm.core.envoy.filters.extension import access_logger
 from osm.core.envoy.names import METADATA
@@ -14,6 +15,17 @@ from osm.core.envoy.names import METADATA
 
 PREFIX = "osm"
 """Envoy joins it to each name with a dot, which Prometheus sees as an underscore."""
+
+
+STATS = "envoy.access_loggers.stats"
+# Where no endpoint took the request, the cluster says whose it would have been.
+_DESTINATION = (
+    '%COALESCE({"operators":[{"command":"UPSTREAM_METADATA","param":"'
+    + METADATA
+    + ':PART"},{"command":"CLUSTER_METADATA","param":"'
+    + METADATA
+    + ':PART"}]})%'
+)
 
 
 class SourceLabels(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -31,13 +43,7 @@ def http_traffic_metrics(source: SourceLabels) -> accesslog_pb2.AccessLog:
     config = stats_pb2.Config(
         stat_prefix=PREFIX,
         counters=[
-            stats_pb2.Config.Counter(
-                stat=stats_pb2.Config.Stat(
-                    name="request_total",
-                    tags=[*parties, _tag("response_code", "%RESPONSE_CODE%")],
-                ),
-                value_fixed={"value": 1},
-            )
+            _counter("request_total", [*parties, _tag("response_code", "%RESPONSE_CODE%")])
         ],
         histograms=[
             stats_pb2.Config.Histogram(
@@ -47,30 +53,47 @@ def http_traffic_metrics(source: SourceLabels) -> accesslog_pb2.AccessLog:
             )
         ],
     )
-    return access_logger("envoy.access_loggers.stats", config)
+    return access_logger(STATS, config)
 
 
-def tcp_traffic_metrics(source: SourceLabels) -> accesslog_pb2.AccessLog:
-    """`osm_tcp_connections_total` and bytes, counted when a connection ends."""
+def tcp_traffic_metrics(source: SourceLabels) -> list[accesslog_pb2.AccessLog]:
+    """Connections when they are made and when they end, and the bytes of those that ended.
+
+    The proxy must log established connections (`flush_access_log_on_connected`).
+    """
     parties = _parties(source)
-    config = stats_pb2.Config(
+    opened = stats_pb2.Config(
+        stat_prefix=PREFIX, counters=[_counter("tcp_connections_opened_total", parties)]
+    )
+    closed = stats_pb2.Config(
         stat_prefix=PREFIX,
         counters=[
-            stats_pb2.Config.Counter(
-                stat=stats_pb2.Config.Stat(name="tcp_connections_total", tags=parties),
-                value_fixed={"value": 1},
-            ),
-            stats_pb2.Config.Counter(
-                stat=stats_pb2.Config.Stat(name="tcp_bytes_sent_total", tags=parties),
-                value_format="%BYTES_RECEIVED%",
-            ),
-            stats_pb2.Config.Counter(
-                stat=stats_pb2.Config.Stat(name="tcp_bytes_received_total", tags=parties),
-                value_format="%BYTES_SENT%",
-            ),
+            _counter("tcp_connections_closed_total", parties),
+            _counter("tcp_sent_bytes_total", parties, "%BYTES_RECEIVED%"),
+            _counter("tcp_received_bytes_total", parties, "%BYTES_SENT%"),
         ],
     )
-    return access_logger("envoy.access_loggers.stats", config)
+    return [
+        access_logger(STATS, opened, only=_only("TcpUpstreamConnected")),
+        access_logger(STATS, closed, only=_only("TcpConnectionEnd")),
+    ]
+
+
+def _counter(
+    name: str, tags: list[stats_pb2.Config.Tag], value_format: str = ""
+) -> stats_pb2.Config.Counter:
+    counter = stats_pb2.Config.Counter(stat=stats_pb2.Config.Stat(name=name, tags=tags))
+    if value_format:
+        counter.value_format = value_format
+    else:
+        counter.value_fixed.value = 1
+    return counter
+
+
+def _only(kind: str) -> accesslog_pb2.AccessLogFilter:
+    return accesslog_pb2.AccessLogFilter(
+        log_type_filter=accesslog_pb2.LogTypeFilter(types=[access_log_pb2.AccessLogType.Value(kind)])
+    )
 
 
 def _parties(source: SourceLabels) -> list[stats_pb2.Config.Tag]:
@@ -79,7 +102,7 @@ def _parties(source: SourceLabels) -> list[stats_pb2.Config.Tag]:
         for part, value in msgspec.structs.asdict(source).items()
     ]
     return tags + [
-        _tag(f"destination_{part}", f"%UPSTREAM_METADATA({METADATA}:{part})%")
+        _tag(f"destination_{part}", _DESTINATION.replace("PART", part))
         for part in ("namespace", "kind", "name", "pod")
     ]
 
