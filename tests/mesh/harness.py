@@ -5,7 +5,7 @@ import json
 import textwrap
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ class MeshUnderTest:
         self.api = mesh.api
         self.directory = directory
         self.name = name
+        self._marks = 0
 
     def write(self, file: str, text: str) -> None:
         """Edit a file of the mesh's directory, as a person would."""
@@ -73,6 +74,57 @@ class MeshUnderTest:
             """
         status, found, body = await self.run(pod, program, timeout=timeout + 10)
         return status, found, body
+
+    async def talk(
+        self, pod: str, host: str, port: int, data: str = "ping", *, timeout: float = 3.0
+    ) -> tuple[str, str]:
+        """Open a TCP connection from a workload, and read once (`osm.testing.calls.talk`)."""
+        outcome, text = await self.run(
+            pod, f"result = talk({host!r}, {port}, {data!r}, timeout={timeout})"
+        )
+        return outcome, text
+
+    async def ask(
+        self,
+        pod: str,
+        host: str,
+        port: int = 80,
+        target: str = "/",
+        *,
+        method: str = "GET",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> tuple[int, dict[str, str], str]:
+        """Send a request as written, without a library's corrections (`osm.testing.calls.ask`)."""
+        program = f"result = ask({host!r}, {port}, {method!r}, {target!r}, {list(headers)!r})"
+        status, found, body = await self.run(pod, program)
+        return status, found, body
+
+    async def count(self, pod: str, host: str, port: int = 80, target: str = "/", **how: Any) -> Any:
+        """Send many requests, and count who answered (`osm.testing.calls.count_answers`)."""
+        arguments = ", ".join(f"{name}={value!r}" for name, value in how.items())
+        program = f"result = count_answers({host!r}, {port}, {target!r}, {arguments})"
+        return await self.run(pod, program, timeout=100)
+
+    async def settle(self) -> None:
+        """Wait until the files as they are have reached every proxy.
+
+        Files are read in one order: when a marker written last is there, so is all before it.
+        """
+        self._marks += 1
+        mark = f"mark-{self._marks}"
+        self.write("mark.yaml", service(mark, namespace="marks", ports=((1, 1, "http"),)))
+        await self.wait_for(
+            lambda: any(o.key.name == mark for o in self.api.objects()), "the files are read"
+        )
+        calm = 0
+
+        def in_sync() -> bool:
+            # Between a new model and the first bytes on their way all seem to be in sync.
+            nonlocal calm
+            calm = calm + 1 if all(p.in_sync for p in self.api.view().proxies) else 0
+            return calm >= 5
+
+        await self.wait_for(in_sync, "every proxy is in sync")
 
     async def wait_for(
         self, condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 10.0
@@ -158,6 +210,17 @@ spec:
           env: [{{name: BIND_ADDRESS, value: "0.0.0.0"}}]
           readinessProbe: {{httpGet: {{path: /, port: 8000}}, periodSeconds: 1}}
 """
+
+
+def stateful(
+    name: str, *, arguments: tuple[str, ...] = (), replicas: int = 1, service: str = ""
+) -> str:
+    """A StatefulSet of puppets, whose pods have the names that its headless service gives them."""
+    return (
+        puppet(name, arguments=arguments, replicas=replicas)
+        .replace("kind: Deployment", "kind: StatefulSet")
+        .replace("spec:\n  replicas", f"spec:\n  serviceName: {service or name}\n  replicas", 1)
+    )
 
 
 def service(
@@ -257,4 +320,26 @@ metadata: {{name: osm-mesh-config, namespace: osm-system}}
 spec:
   traffic: {{enablePermissiveTrafficPolicyMode: {str(permissive).lower()}}}
   certificate: {{serviceCertValidityDuration: 24h, certKeyBitSize: 2048}}
+"""
+
+
+def split(
+    name: str,
+    namespace: str,
+    root: str,
+    weights: dict[str, int],
+    *,
+    matches: tuple[str, ...] = (),
+) -> str:
+    """A TrafficSplit; `matches` are names of HTTPRouteGroups."""
+    backends = json.dumps([{"service": s, "weight": w} for s, w in weights.items()])
+    groups = json.dumps([{"kind": "HTTPRouteGroup", "name": m} for m in matches])
+    return f"""
+apiVersion: split.smi-spec.io/v1alpha4
+kind: TrafficSplit
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  service: {root}
+  backends: {backends}
+  matches: {groups}
 """

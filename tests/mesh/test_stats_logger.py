@@ -138,7 +138,8 @@ def compiled_http_metrics(source: Identity) -> list[Json]:
 
 
 def compiled_tcp_metrics(source: Identity) -> list[Json]:
-    return to_dicts(traffic_metrics.tcp_traffic_metrics(labels_of(source)))
+    logs = traffic_metrics.tcp_traffic_metrics(labels_of(source))
+    return [json_format.MessageToDict(log) for log in logs]
 
 
 def to_dicts(logs: Sequence[Message]) -> list[Json]:
@@ -219,7 +220,8 @@ def http_connection_manager(logs: list[Json], routes: list[Json], filters: list[
 
 def tcp_proxy(cluster: str, logs: list[Json]) -> Json:
     # Whoever counts the beginning of connections must ask for an entry then.
-    counts_beginning = any({"log_type_filter", "logTypeFilter"} & set(log.get("filter", {})) for log in logs)
+    kinds = {kind for log in logs for kind in log.get("filter", {})}
+    counts_beginning = not kinds.isdisjoint({"log_type_filter", "logTypeFilter"})
     return extension(
         "envoy.filters.network.tcp_proxy",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",

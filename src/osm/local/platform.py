@@ -59,10 +59,11 @@ class LocalPlatform:
 
     `prepare` is called before each start of a proxy with the pod and its private directory; it
     writes files there, and gives the arguments for Envoy. `take_line` gets what programs and
-    proxies print. `hidden` are directories that programs must not see, besides those of running meshes.
+    proxies print. `hidden` are directories that programs must not see, besides those of
+    running meshes.
     """
 
-    def __init__(  # noqa: PLR0913 - all that there is to choose, by name
+    def __init__(  # noqa: PLR0913 - all by name
         self,
         isolation: Isolation,
         runtime: RuntimeDirectory,

@@ -165,14 +165,12 @@ class RuntimeDirectory:
                 continue
             except OSError as error:
                 raise PlatformError(f"{self.path / _LOCK_FILE}: {error.strerror}") from error
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(lock):
                 os.close(lock)
                 raise PlatformError(
                     f"mesh {self.mesh} is already running{_by_whom(self.path)}",
                     hint="End it with `osm down`, or choose another name with `--mesh`.",
-                ) from None
+                )
             if _same_file(lock, self.path / _LOCK_FILE):
                 self._lock = lock
                 return
@@ -279,6 +277,18 @@ def _private_directory(path: Path) -> None:
         raise PlatformError(
             f"{path} {problem}, and cannot hold keys", hint=f"Remove it: `rm -rf {path}`."
         )
+
+
+def _lock(descriptor: int) -> bool:
+    """Take a lock, and be patient for a moment: `is_running` holds it for an instant."""
+    for _ in range(5):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
 
 
 def _same_file(descriptor: int, path: Path) -> bool:

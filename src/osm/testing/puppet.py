@@ -1,8 +1,12 @@
 """A workload for tests: runs the Python code that it is sent, and answers with what it gives.
 
-`python -m osm.testing.puppet [PORT]`: POST a program; its global `result`, as JSON, is the answer.
-GET `/…` answers 200 with who it is, what it got and the identity that its proxy named as the caller.
-With `--echo PORT` it also echoes TCP there, and with `--banner PORT` it speaks first.
+`python -m osm.testing.puppet [PORT]`: POST a program to `/run`; its global `result`, as JSON, is the
+answer. It finds there `state`, a dictionary that lives as long as the workload, and what
+`osm.testing.calls` has for calling others. Every other request is answered with who answers, what it
+got and the identity that its proxy named as the caller; one with `Upgrade` becomes an echo.
+
+With `--echo PORT` it also echoes TCP (and answers `who` with its name), with `--banner PORT` it
+speaks first, with `--pour PORT` it never stops speaking, with `--grpc PORT` it serves `osm.demo.Echo`.
 """
 
 import argparse
@@ -10,16 +14,28 @@ import json
 import os
 import socket
 import threading
+import time
 import traceback
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from osm.testing import calls
+
+NAME = os.environ.get("HOSTNAME", "")
+_STATE: dict[str, object] = {}
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        # The body must be gone, or it would be taken for the next request.
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.headers.get("upgrade"):
+            self._upgrade()
+            return
         seen = {
-            "name": os.environ.get("HOSTNAME", ""),
+            "name": NAME,
             "path": self.path,
             "host": self.headers.get("host", ""),
             "caller": self.headers.get("x-forwarded-client-cert", ""),
@@ -30,16 +46,25 @@ class _Handler(BaseHTTPRequestHandler):
     do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_GET  # noqa: N815
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        if self.path != "/run":
+        # Only the test may send programs; it comes past the proxy, which names every other caller.
+        if self.path != "/run" or self.headers.get("x-forwarded-client-cert"):
             self.do_GET()
             return
-        scope: dict[str, object] = {"result": None}
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        scope: dict[str, object] = {**vars(calls), "state": _STATE, "result": None}
         try:
             exec(compile(body, "puppet", "exec"), scope)  # noqa: S102 what a test program is for
             self._answer(200, scope["result"])
         except Exception:
             self._answer(500, traceback.format_exc())
+
+    def _upgrade(self) -> None:
+        self.send_response(101)
+        self.send_header("upgrade", self.headers["upgrade"])
+        self.send_header("connection", "upgrade")
+        self.end_headers()
+        self.close_connection = True
+        _echo(self.connection)
 
     def _answer(self, status: int, value: object) -> None:
         body = json.dumps(value, default=repr).encode()
@@ -54,35 +79,61 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _serve_tcp(address: str, port: int, banner: bytes) -> None:
-    with socket.create_server((address, port)) as server:
+def _serve_tcp(address: str, port: int, talk: Callable[[socket.socket], None]) -> None:
+    def one(connection: socket.socket) -> None:
+        with connection:
+            try:
+                talk(connection)
+            except OSError:
+                pass
+
+    with socket.create_server((address, port), backlog=100) as server:
         while True:
             connection, _ = server.accept()
-            threading.Thread(target=_echo, args=(connection, banner), daemon=True).start()
+            threading.Thread(target=one, args=(connection,), daemon=True).start()
 
 
-def _echo(connection: socket.socket, banner: bytes) -> None:
-    with connection:
-        try:
-            if banner:
-                connection.sendall(banner)
-            while data := connection.recv(65536):
-                connection.sendall(data)
-        except OSError:
-            pass
+def _echo(connection: socket.socket) -> None:
+    while data := connection.recv(65536):
+        connection.sendall(NAME.encode() if data == b"who" else data)
+
+
+def _greet(connection: socket.socket) -> None:
+    connection.sendall(b"hello from " + NAME.encode() + b"\n")
+    _echo(connection)
+
+
+def _pour(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"drop\n")
+        time.sleep(0.01)
+
+
+def _serve_grpc(address: str, port: int) -> None:
+    # grpc takes 0.2 s to import, which most workloads can do without.
+    from osm.demo.grpc_echo_server import echo_server  # noqa: PLC0415
+    from osm.demo.journal import Journal  # noqa: PLC0415
+
+    server = echo_server(NAME, Journal())
+    server.add_insecure_port(f"{address}:{port}")
+    server.start()
+    server.wait_for_termination()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int, nargs="?", default=8000)
-    parser.add_argument("--echo", type=int, action="append", default=[])
-    parser.add_argument("--banner", type=int, action="append", default=[])
+    for kind in ("echo", "banner", "pour", "grpc"):
+        parser.add_argument(f"--{kind}", type=int, action="append", default=[])
     arguments = parser.parse_args()
     address = os.environ.get("BIND_ADDRESS", "0.0.0.0")  # noqa: S104 a pod's own namespace
-    for port in arguments.echo:
-        threading.Thread(target=_serve_tcp, args=(address, port, b""), daemon=True).start()
-    for port in arguments.banner:
-        threading.Thread(target=_serve_tcp, args=(address, port, b"hello\n"), daemon=True).start()
+    talks = ((arguments.echo, _echo), (arguments.banner, _greet), (arguments.pour, _pour))
+    for ports, talk in talks:
+        for port in ports:
+            threading.Thread(target=_serve_tcp, args=(address, port, talk), daemon=True).start()
+    for port in arguments.grpc:
+        threading.Thread(target=_serve_grpc, args=(address, port), daemon=True).start()
+    ThreadingHTTPServer.request_queue_size = 100
     ThreadingHTTPServer((address, arguments.port), _Handler).serve_forever()
 
 

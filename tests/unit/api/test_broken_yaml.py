@@ -22,7 +22,7 @@ spec:
 """
 
 TARGET = """\
-apiVersion: access.smi-spec.io/v1alpha3  # codespell:ignore acces
+apiVersion: access.smi-spec.io/v1alpha3
 kind: TrafficTarget
 metadata:
   name: bookstore
@@ -161,15 +161,15 @@ BROKEN_OBJECTS = [
     ("no apiVersion", SERVICE, "apiVersion: v1\n", "", "OSM101", 1, "apiVersion", "apiVersion: v1"),
     ("a misspelt apiVersion", SERVICE, "apiVersion", "apiversion", "OSM101", 1, "apiversion", "`apiVersion`"),
     ("no kind", SERVICE, "kind: Service\n", "", "OSM102", 1, "kind", "kind: Service"),
-    ("an unknown group", TARGET, "access.smi", "acess.smi", "OSM107", 1, "acess", "access.smi-spec.io/v1alpha3"),  # codespell:ignore acess  # codespell:ignore acces
-    ("an unknown kind of an unknown group", TARGET, "access.smi-spec.io/v1alpha3\nkind: TrafficTarget",  # codespell:ignore acces
+    ("an unknown group", TARGET, "access.smi", "acess.smi", "OSM107", 1, "acess", "access.smi-spec.io/v1alpha3"),  # codespell:ignore acess
+    ("an unknown kind of an unknown group", TARGET, "access.smi-spec.io/v1alpha3\nkind: TrafficTarget",
      "acces.smi-spec.io/v1\nkind: Thing", "OSM103", 1, "acces.smi", "access.smi-spec.io"),  # codespell:ignore acces
-    ("a misspelt kind", SERVICE, "kind: Service", "kind: Sevice", "OSM104", 2, "Sevice", "Service"),  # codespell:ignore Sevice
+    ("a misspelt kind", SERVICE, "kind: Service", "kind: Sevice", "OSM104", 2, "Sevice", "Service"),  # codespell:ignore sevice
     ("a kind in the wrong case", TARGET, "kind: TrafficTarget", "kind: traffictarget",
      "OSM104", 2, "traffictarget", "TrafficTarget"),
     ("a version that does not exist", TARGET, "v1alpha3", "v1beta1", "OSM105", 1, "v1beta1", "v1alpha3"),
-    ("a kind in another kind's group", SPLIT, "split.smi-spec.io/v1alpha2", "access.smi-spec.io/v1alpha2",  # codespell:ignore acces
-     "OSM107", 1, "access.smi-spec.io", "split.smi-spec.io/v1alpha4"),  # codespell:ignore acces
+    ("a kind in another kind's group", SPLIT, "split.smi-spec.io/v1alpha2", "access.smi-spec.io/v1alpha2",
+     "OSM107", 1, "access.smi-spec.io", "split.smi-spec.io/v1alpha4"),
     ("no metadata", CONFIG, "metadata:\n  name: osm-mesh-config\n", "", "OSM110", 1, "metadata", "name"),
     ("no name", CONFIG, "  name: osm-mesh-config", "  labels: {a: b}", "OSM110", 3, "metadata.name", ""),
     ("a name in capitals", SERVICE, "name: bookstore\n", "name: BookStore\n", "OSM120", 4, "BookStore",
@@ -211,7 +211,7 @@ BROKEN_OBJECTS = [
      "OSM140", 8, "Service", "ServiceAccount"),
     ("a rule of a kind that is not supported", TARGET, "HTTPRouteGroup", "UDPRoute",
      "OSM141", 12, "whole TrafficTarget", "TCPRoute"),
-    ("a misspelt condition", GROUP, "methods: [GET]", "method: [GET]", "OSM111", 9, "widen access", "`methods`"),  # codespell:ignore acces
+    ("a misspelt condition", GROUP, "methods: [GET]", "method: [GET]", "OSM111", 9, "widen access", "`methods`"),
     ("an unknown method", GROUP, "[GET]", "[GET, FETCH]", "OSM114", 9, "FETCH", ""),
     ("a method in lower case", GROUP, "[GET]", "[get]", "OSM114", 9, "get", "GET"),
     ("a glob for a regex", GROUP, ".*a-book.*new", "'*'", "OSM131", 8, "'*'", "'.*'"),

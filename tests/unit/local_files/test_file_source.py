@@ -17,7 +17,8 @@ from osm.ports import Change
 
 
 def written(name: str, label: str = "x") -> str:
-    return f"apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  labels: {{l: {label}}}\n"
+    metadata = f"metadata:\n  name: {name}\n  labels: {{l: {label}}}\n"
+    return f"apiVersion: v1\nkind: ServiceAccount\n{metadata}"
 
 
 def account(name: str) -> Key:

@@ -1,0 +1,309 @@
+"""`osm` as a person runs it: a process, with directories of the test's own and nothing shared."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from osm.demo.scenario import FLAT_NAMES, MANIFESTS, NAMED_MANIFESTS
+from osm.local import process_table
+
+OSM = str(Path(sys.executable).parent / "osm")
+NOBODY = 65534
+START_LIMIT_S = 60.0
+
+Counters = Mapping[str, int]
+
+
+class Output(NamedTuple):
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Read what it printed as JSON."""
+        return json.loads(self.out)
+
+
+class Bench:
+    """A place in which `osm` runs: its own XDG directories, HOME, user and mesh name.
+
+    The path is short: unix sockets in there have 107 bytes for their names.
+    """
+
+    def __init__(self, root: Path, *, mesh: str = "osm", uid: int | None = None) -> None:
+        self.root = root
+        self.mesh = mesh
+        self.uid = uid
+        self.runtime = root / "r"
+        for directory in (root, self.runtime, self.state, self.files):
+            directory.mkdir(mode=0o700, exist_ok=True)
+            if uid is not None:
+                os.chown(directory, uid, uid)
+        kept = ("PATH", "LANG", "LC_ALL", "TZ")
+        self.environment = {name: os.environ[name] for name in kept if name in os.environ} | {
+            "HOME": str(root),
+            "XDG_RUNTIME_DIR": str(self.runtime),
+            "XDG_STATE_HOME": str(self.state),
+            "OSM_MESH": mesh,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    @property
+    def state(self) -> Path:
+        return self.root / "s"
+
+    @property
+    def files(self) -> Path:
+        """Where a test puts YAML files, and runs commands."""
+        return self.root / "f"
+
+    @property
+    def user(self) -> dict[str, Any]:
+        """Arguments of `subprocess` that make a process the bench's user."""
+        if self.uid is None:
+            return {}
+        return {"user": self.uid, "group": self.uid, "extra_groups": []}
+
+    def run(self, *arguments: str, text: str = "", within: float = 60.0) -> Output:
+        """Run a command of osm to its end."""
+        ended = subprocess.run(
+            (OSM, *arguments), input=text, capture_output=True, text=True, timeout=within,
+            env=self.environment, cwd=self.files, check=False, **self.user,
+        )  # fmt: skip
+        return Output(ended.returncode, ended.stdout, ended.stderr)
+
+    def succeed(self, *arguments: str, text: str = "") -> str:
+        """Run a command that must succeed, and give what it printed."""
+        output = self.run(*arguments, text=text)
+        assert output.code == 0, output
+        return output.out
+
+    def start(self, *arguments: str) -> "OsmProcess":
+        """Start a command that goes on, such as `demo`."""
+        return OsmProcess(self, arguments)
+
+    @contextmanager
+    def demo(self, *arguments: str) -> Iterator["OsmProcess"]:
+        """Run `osm demo` until all of it is ready, and end it after."""
+        running = self.start("demo", *arguments)
+        try:
+            running.wait_ready(workloads=6 if "split" in arguments else 5)
+            yield running
+        finally:
+            running.end()
+
+
+@contextmanager
+def bench(*, mesh: str = "osm", uid: int | None = None) -> Iterator[Bench]:
+    """Make a bench below /tmp, and remove it after."""
+    root = Path(tempfile.mkdtemp(prefix="osm", dir="/tmp"))
+    try:
+        yield Bench(root, mesh=mesh, uid=uid)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+class OsmProcess:
+    """A running `osm`. What it prints goes to a file, so that it never waits for a reader."""
+
+    def __init__(self, bench: Bench, arguments: tuple[str, ...]) -> None:
+        self.bench = bench
+        self.began = time.monotonic()
+        self._log = bench.root / f"log-{time.monotonic_ns()}"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                (OSM, *arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env=bench.environment, cwd=bench.files, start_new_session=True, **bench.user,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def printed(self) -> str:
+        """All that it printed so far, on both streams."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.poll()
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, within: float = 30.0) -> int:
+        """Wait for its end, and give its exit code."""
+        return self._process.wait(within)
+
+    def end(self) -> int:
+        """End it in order; by SIGKILL if that takes too long."""
+        if self._process.poll() is None:
+            self.signal(signal.SIGINT)
+            try:
+                return self.wait()
+            except subprocess.TimeoutExpired:
+                everything = (self.pid, *self.descendants())
+                process_table.kill(everything)
+                self._process.wait()
+                raise AssertionError(f"osm did not end within 30 s:\n{self.printed}") from None
+        return self._process.wait()
+
+    def descendants(self) -> list[int]:
+        """The processes below it at this moment."""
+        return process_table.descendants(process_table.read_all(), self.pid)
+
+    def programs(self, app: str) -> set[int]:
+        """The processes of one of the demo's applications."""
+        return {
+            pid
+            for pid in self.descendants()
+            if f"-m osm.demo.{app} " in process_table.command_line(pid) + " "
+        }
+
+    # What the mesh says of itself
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """Ask the mesh's API on its unix socket, where commands ask it, too."""
+        connection = _UnixConnection(self.bench.runtime / "osm" / self.bench.mesh / "control.sock")
+        try:
+            connection.request(
+                method, f"/api/v1{path}", body, {"content-type": "application/json"}
+            )
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        assert answer.status == 200, content
+        return json.loads(content)
+
+    def view(self) -> Any:
+        """Everything at this moment, as the page and `osm status` get it."""
+        return self.ask("GET", "/view")
+
+    def wait_ready(self, *, workloads: int = 1, within: float = START_LIMIT_S) -> None:
+        """Wait until all workloads, at least so many, are ready and their proxies in sync."""
+
+        def ready() -> bool:
+            assert self.code is None, f"osm ended with {self.code}:\n{self.printed}"
+            try:
+                view = self.view()
+            except OSError:
+                return False
+            phases = [each["phase"] for each in view["workloads"]]
+            in_sync = [each["in_sync"] for each in view["proxies"]]
+            return len(phases) >= workloads and set(phases) == {"ready"} and all(in_sync)
+
+        wait_for(ready, "all workloads are ready", within=within)
+
+    def page(self, app: str) -> str:
+        """The address on this machine of a workload's own page; empty when there is none."""
+        return next((each["web"] for each in self.view()["workloads"] if each["app"] == app), "")
+
+    def counters(self, app: str) -> Counters:
+        """The counters that a demo application shows at `/raw` of its forwarded page."""
+        status, body = fetch(self.page(app) + "raw")
+        assert status == 200, body
+        counters: dict[str, int] = json.loads(body)
+        return counters
+
+    def denials(self, account: str) -> int:
+        """How many requests of a service account (`<namespace>/<name>`) were refused so far."""
+        return sum(
+            each["count"] for each in self.view()["denials"] if each["source"] == account
+        )
+
+    # The mesh's directory
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.view()["directory"])
+
+    def copy(self, name: str) -> None:
+        """Do what `osm apply -f demo:NAME` does, by nothing but writing a file."""
+        manifest = NAMED_MANIFESTS[name]
+        target = self.directory / FLAT_NAMES.get(manifest, Path(manifest).name)
+        text = (MANIFESTS / manifest).read_text()
+        self.write(target.name, hurried(text) if manifest.startswith("apps") else text)
+
+    def write(self, file: str, text: str) -> None:
+        (self.directory / file).write_text(text)
+
+    def remove(self, file: str) -> None:
+        (self.directory / file).unlink()
+
+    def edit(self, file: str, change: Callable[[str], str]) -> None:
+        """Change a file in place."""
+        old = (self.directory / file).read_text()
+        new = change(old)
+        assert new != old, f"{file} is as it was"
+        self.write(file, new)
+
+
+def hurried(text: str) -> str:
+    """Make the demo's applications quick: ask again at once, and answer at once."""
+    settings = {"CI_SLEEP_BETWEEN_REQUESTS": "0.05", "RESPONSE_DELAY_MS": "0"}
+    lines = "".join(
+        f'\n            - name: {name}\n              value: "{value}"'
+        for name, value in settings.items()
+    )
+    return re.sub(r"(?m)^          env:$", f"          env:{lines}", text)
+
+
+def hurry(mesh: OsmProcess) -> None:
+    """Edit the manifests of a running demo so that its shoppers do not wait between requests."""
+    apps = ("bookbuyer", "bookthief", "bookstore")
+    before = {app: mesh.programs(app) for app in apps}
+    for app in apps:
+        mesh.edit(f"{app}.yaml", hurried)
+    for app in apps:
+        wait_for(lambda: mesh.programs(app) - before[app], f"{app} was started anew")  # noqa: B023
+    mesh.wait_ready(workloads=len(mesh.view()["workloads"]))
+
+
+def wait_for(condition: Callable[[], object], what: str, *, within: float = 10.0) -> float:
+    """Wait until something holds, and give the seconds that it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < within, f"not within {within} s: {what}"
+        time.sleep(0.03)
+    return time.monotonic() - began
+
+
+def fetch(url: str, body: bytes | None = None, *, timeout: float = 10.0) -> tuple[int, bytes]:
+    """Send a request on this machine, past every proxy: status and body of the answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, body), timeout=timeout) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=10)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
