@@ -23,7 +23,7 @@ from osm.local import process_table
 
 OSM = str(Path(sys.executable).parent / "osm")
 NOBODY = 65534
-START_LIMIT_S = 60.0
+START_LIMIT_S = 30.0
 
 Counters = Mapping[str, int]
 
@@ -211,7 +211,11 @@ class OsmProcess:
             in_sync = [each["in_sync"] for each in view["proxies"]]
             return len(phases) >= workloads and set(phases) == {"ready"} and all(in_sync)
 
-        wait_for(ready, "all workloads are ready", within=within)
+        try:
+            wait_for(ready, f"{workloads} workloads are ready", within=within)
+        except AssertionError as error:
+            error.add_note(self.bench.run("status").out)
+            raise
 
     def page(self, app: str) -> str:
         """The address on this machine of a workload's own page; empty when there is none."""

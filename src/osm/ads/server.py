@@ -70,7 +70,8 @@ class AdsServer:
         started: asyncio.Event,
     ) -> None:
         """Serve on `unix:<path>` or `<host>:<port>` until cancelled. `certificate` gives the present
-        server certificate for each handshake, so that it renews without a restart."""
+        server certificate for each handshake, so that it renews without a restart.
+        """
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._handlers(),))
 
@@ -150,7 +151,8 @@ class AdsServer:
                 return  # the proxy has gone
             if session.is_expired:
                 await context.abort(
-                    grpc.StatusCode.PERMISSION_DENIED, "this proxy's workload does not exist any more"
+                    grpc.StatusCode.PERMISSION_DENIED,
+                    "this proxy's workload does not exist any more",
                 )
             for response in waiting.result():
                 await asyncio.wait_for(context.write(response.wire), WRITE_LIMIT_S)
@@ -167,7 +169,8 @@ class AdsServer:
 
     async def _peer(self, context: _Context) -> ProxyIdentity:
         """Who is at the other end, by its certificate alone: what a proxy says of itself counts
-        nothing. Aborts the call when that is nobody."""
+        nothing. Aborts the call when that is nobody.
+        """
         chain = context.auth_context().get("x509_pem_cert", [b""])[0]
         proxy = self._authenticate(chain)
         if isinstance(proxy, str):

@@ -207,7 +207,8 @@ class _Assembly:
             logs=self._logs,
             ask_admin=self._platform.ask_admin,
         )
-        spawn(self._follow_files(source))
+        following = spawn(self._follow_files(source))
+        stack.callback(following.cancel)  # before the platform ends: no edit starts a pod again
         spawn(self._follow_pods())
         await self._synced.wait()
         spawn(Scraper(self._admin_sockets, self._traffic).run())

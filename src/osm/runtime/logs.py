@@ -31,6 +31,8 @@ def send_logs_to(write: Write, *, debug: bool = False) -> None:
             structlog.processors.format_exc_info,
             finish,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if debug else logging.INFO
+        ),
         cache_logger_on_first_use=False,
     )

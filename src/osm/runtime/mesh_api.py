@@ -148,11 +148,16 @@ class RunningMeshApi:
         found = Directory(self._control_plane.model).workloads(proxy)
         if not found:
             raise UsageError(
-                f"there is no workload {proxy!r}", hint="`osm proxy list` shows those that there are."
+                f"there is no workload {proxy!r}",
+                hint="`osm proxy list` shows those that there are.",
             )
-        status, body = await self._ask_admin(found[0].namespace, found[0].name, "/" + path.lstrip("/"))
+        status, body = await self._ask_admin(
+            found[0].namespace, found[0].name, "/" + path.lstrip("/")
+        )
         if status != 200:
-            raise PlatformError(f"the proxy answered {status}: {body.decode(errors='replace')[:500]}")
+            raise PlatformError(
+                f"the proxy answered {status}: {body.decode(errors='replace')[:500]}"
+            )
         return body
 
     async def logs(self, workload: str, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:

@@ -94,5 +94,7 @@ def _merge(first: Batch, second: Batch) -> Batch:
     gone = set(second.deleted)
     applied = tuple(m for m in first.applied if m.key not in later | gone) + second.applied
     deleted = tuple(k for k in first.deleted if k not in later) + second.deleted
-    triggers = dict.fromkeys(t for t in (*first.trigger.split(", "), *second.trigger.split(", ")) if t)
+    triggers = dict.fromkeys(
+        t for t in (*first.trigger.split(", "), *second.trigger.split(", ")) if t
+    )
     return Batch(applied, deleted, ", ".join(list(triggers)[:5]))

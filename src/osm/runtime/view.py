@@ -56,16 +56,16 @@ def workload_views(
     )
 
 
-def _workload_view(
-    model: Model, pod: Pod, pages: Mapping[tuple[str, str], str]
-) -> WorkloadView:
+def _workload_view(model: Model, pod: Pod, pages: Mapping[tuple[str, str], str]) -> WorkloadView:
     meta = pod.metadata
     key = (meta.namespace, meta.name)
     known = model.workloads.get(key)
     account = pod.spec.service_account_name or "default"
     identity = Identity(model.settings.trust_domain, meta.namespace, account)
     ready = next((c for c in pod.status.conditions if c.type == "Ready"), None)
-    services = {str(name.service) for name in model.services_of.get(key, ()) if not name.service.subdomain}
+    services = {
+        str(name.service) for name in model.services_of.get(key, ()) if not name.service.subdomain
+    }
     return WorkloadView(
         namespace=meta.namespace,
         name=meta.name,

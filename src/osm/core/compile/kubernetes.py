@@ -152,7 +152,11 @@ def _selected(service: Service, workloads: Sequence[Workload]) -> tuple[Workload
     if not selector:
         return ()
     return tuple(
-        sorted(w for w in workloads if all(dict(w.labels).get(name) == value for name, value in selector))
+        sorted(
+            w
+            for w in workloads
+            if all(dict(w.labels).get(name) == value for name, value in selector)
+        )
     )
 
 
@@ -170,9 +174,7 @@ def _members(
     return members
 
 
-def _protocol(
-    key: Key, spec: ServicePortSpec, where: str
-) -> tuple[Protocol, tuple[Finding, ...]]:
+def _protocol(key: Key, spec: ServicePortSpec, where: str) -> tuple[Protocol, tuple[Finding, ...]]:
     """`appProtocol`, else the port name's prefix, else HTTP (`reference/osm.md` §7.1)."""
     if spec.app_protocol:
         known = _APPLICATION_PROTOCOLS.get(spec.app_protocol.lower())
@@ -207,7 +209,9 @@ def _service_port(
         protocol=protocol,
         target_port=_target_port(spec, members),
         addresses=(
-            tuple(sorted({w.ip for w in members})) if headless else ((cluster_ip,) if cluster_ip else ())
+            tuple(sorted({w.ip for w in members}))
+            if headless
+            else ((cluster_ip,) if cluster_ip else ())
         ),
         identities=tuple(sorted({w.identity for w in members})),
         headless=headless,

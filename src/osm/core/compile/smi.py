@@ -5,8 +5,18 @@ Semantics are those of `reference/osm.md` §7.4 and §7.5, but for what `docs/de
 
 from collections.abc import Mapping
 
+import msgspec
+
 from osm.core.api.manifest import Key
-from osm.core.api.smi import HTTPMatch, HTTPRouteGroup, TCPRoute, TrafficSplit, TrafficTarget
+from osm.core.api.smi import (
+    HTTPMatch,
+    HTTPRouteGroup,
+    TCPRoute,
+    TrafficSplit,
+    TrafficTarget,
+    TrafficTargetRule,
+    TrafficTargetSpec,
+)
 from osm.core.compile.snapshot import Snapshot
 from osm.core.model.access import AccessRule
 from osm.core.model.identity import Identity
@@ -32,7 +42,13 @@ def compile_access(
         findings += problems
         if compiled:
             rules.setdefault(compiled[0].destination, []).extend(compiled)
-    return {who: tuple(sorted(found)) for who, found in rules.items()}, tuple(findings)
+    ordered = {who: tuple(sorted(found, key=_place)) for who, found in rules.items()}
+    return ordered, tuple(findings)
+
+
+def _place(rule: AccessRule) -> tuple[Origin, Origin]:
+    """Where a rule is written, which no other rule of its destination shares."""
+    return rule.origin, rule.match_origin or rule.origin
 
 
 def _target_rules(
@@ -44,72 +60,80 @@ def _target_rules(
         sorted({Identity(trust_domain, s.namespace or key.namespace, s.name) for s in spec.sources})
     )
     where = snapshot.where(key)
-    rules: list[AccessRule] = []
-    findings: list[Finding] = []
     http: list[AccessRule] = []
-    tcp_ports: list[int] = []
-    any_tcp_port = False
+    tcp: list[AccessRule] = []
+    findings: list[Finding] = []
     for index, rule in enumerate(spec.rules):
         origin = Origin("TrafficTarget", key.namespace, key.name, f"spec.rules[{index}]", ACCESS)
-        reference = Key(SPECS, rule.kind, key.namespace, rule.name)
+        grant = AccessRule(destination, sources, origin)
         if rule.kind == "HTTPRouteGroup":
-            group = snapshot.get(reference, HTTPRouteGroup)
-            if group is None:
-                findings.append(_missing(origin, reference, where))
-                continue
-            wanted = set(rule.matches)
-            unknown = wanted - {match.name for match in group.spec.matches}
-            findings += [_unknown_match(origin, reference, name, where) for name in sorted(unknown)]
-            for position, match in enumerate(group.spec.matches):
-                # No names given means every match of the group (SMI Traffic Access, "matches").
-                if wanted and match.name not in wanted:
-                    continue
-                http.append(
-                    AccessRule(
-                        destination=destination,
-                        sources=sources,
-                        origin=origin,
-                        http=http_match(match),
-                        match_origin=Origin(
-                            "HTTPRouteGroup",
-                            key.namespace,
-                            rule.name,
-                            f"spec.matches[{position}]" + (f" ({match.name})" if match.name else ""),
-                            SPECS,
-                        ),
-                    )
-                )
-        elif rule.kind == "TCPRoute":
-            route = snapshot.get(reference, TCPRoute)
-            if route is None:
-                findings.append(_missing(origin, reference, where))
-                continue
-            ports = tuple(sorted(set(route.spec.matches.ports)))
-            if spec.destination.port:  # TrafficTarget v1alpha1
-                if ports and spec.destination.port not in ports:
-                    continue
-                ports = (spec.destination.port,)
-            any_tcp_port = any_tcp_port or not ports
-            tcp_ports += ports
-            rules.append(
-                AccessRule(
-                    destination=destination,
-                    sources=sources,
-                    origin=origin,
-                    ports=ports,
-                    match_origin=Origin(
-                        "TCPRoute", key.namespace, rule.name, "spec.matches.ports", SPECS
-                    ),
-                )
-            )
-    # As in OSM, a TCPRoute in a TrafficTarget also limits the ports of its HTTP rules.
-    limit = () if any_tcp_port else tuple(sorted(set(tcp_ports)))
-    if spec.destination.port:
-        limit = (spec.destination.port,)
-    rules += [
-        AccessRule(r.destination, r.sources, r.origin, r.http, limit, r.match_origin) for r in http
-    ]
+            found, problems = _http_rules(snapshot, grant, rule, where)
+            http += found
+        else:
+            found, problems = _tcp_rules(snapshot, grant, rule, spec.destination.port, where)
+            tcp += found
+        findings += problems
+    limit = _port_limit(spec, tcp)
+    if limit is None or not sources:
+        http = []
+    rules = tcp + [msgspec.structs.replace(rule, ports=limit or ()) for rule in http]
     return (rules if sources else []), findings
+
+
+def _port_limit(spec: TrafficTargetSpec, tcp: list[AccessRule]) -> tuple[int, ...] | None:
+    """The ports of a TrafficTarget's HTTP rules: empty for any port, None for none at all.
+
+    As in OSM, a TCPRoute in a TrafficTarget also limits the ports of its HTTP rules. One that does
+    not exist must not widen them.
+    """
+    if any(rule.kind == "TCPRoute" for rule in spec.rules):
+        if not tcp:
+            return None
+        if all(rule.ports for rule in tcp):
+            return tuple(sorted({port for rule in tcp for port in rule.ports}))
+    return (spec.destination.port,) if spec.destination.port else ()
+
+
+def _http_rules(
+    snapshot: Snapshot, grant: AccessRule, rule: TrafficTargetRule, where: str
+) -> tuple[list[AccessRule], list[Finding]]:
+    reference = Key(SPECS, "HTTPRouteGroup", grant.origin.namespace, rule.name)
+    group = snapshot.get(reference, HTTPRouteGroup)
+    if group is None:
+        return [], [_missing(grant.origin, reference, where)]
+    wanted = set(rule.matches)
+    unknown = wanted - {match.name for match in group.spec.matches}
+    return [
+        msgspec.structs.replace(
+            grant, http=http_match(match), match_origin=_match_origin(reference, position, match)
+        )
+        for position, match in enumerate(group.spec.matches)
+        # No names given means every match of the group (SMI Traffic Access, "matches").
+        if not wanted or match.name in wanted
+    ], [_unknown_match(grant.origin, reference, name, where) for name in sorted(unknown)]
+
+
+def _match_origin(reference: Key, position: int, match: HTTPMatch) -> Origin:
+    field = f"spec.matches[{position}]" + (f" ({match.name})" if match.name else "")
+    return Origin("HTTPRouteGroup", reference.namespace, reference.name, field, SPECS)
+
+
+def _tcp_rules(
+    snapshot: Snapshot, grant: AccessRule, rule: TrafficTargetRule, only: int, where: str
+) -> tuple[list[AccessRule], list[Finding]]:
+    """`only` is the port of a TrafficTarget v1alpha1; 0 for any."""
+    reference = Key(SPECS, "TCPRoute", grant.origin.namespace, rule.name)
+    route = snapshot.get(reference, TCPRoute)
+    if route is None:
+        return [], [_missing(grant.origin, reference, where)]
+    ports = tuple(sorted(set(route.spec.matches.ports)))
+    if only:
+        ports = (only,) if not ports or only in ports else ()
+        if not ports:
+            return [], []
+    field = "spec.matches.ports"
+    match_origin = Origin("TCPRoute", reference.namespace, reference.name, field, SPECS)
+    return [msgspec.structs.replace(grant, ports=ports, match_origin=match_origin)], []
 
 
 def _missing(origin: Origin, reference: Key, where: str) -> Finding:
@@ -177,7 +201,9 @@ def compile_splits(
             continue
         taken[root] = key
         for number in ports_of[root]:
-            rules, problems = _split_rules(snapshot, key, split, PortName(root, number), services, where)
+            rules, problems = _split_rules(
+                snapshot, key, split, PortName(root, number), services, where
+            )
             findings += [f for f in problems if f not in findings]
             routes[PortName(root, number)] = Route(PortName(root, number), rules)
     return routes, tuple(findings)
@@ -186,7 +212,10 @@ def compile_splits(
 def root_service(name: str, namespace: str) -> ServiceName | None:
     """The root in any of its spellings: `svc`, `svc.ns`, `….svc`, `….svc.cluster`, `….svc.cluster.local`."""
     service, _, rest = name.partition(".")
-    spellings = (namespace, *(f"{namespace}.{s}" for s in ("svc", "svc.cluster", "svc.cluster.local")))
+    spellings = (
+        namespace,
+        *(f"{namespace}.{s}" for s in ("svc", "svc.cluster", "svc.cluster.local")),
+    )
     return ServiceName(namespace, service) if not rest or rest in spellings else None
 
 
@@ -204,7 +233,9 @@ def _split_rules(
         leaf = root_service(backend.service, key.namespace)
         port = PortName(leaf, root.port) if leaf else None
         if port is None or port not in services:
-            origin = Origin("TrafficSplit", key.namespace, key.name, f"spec.backends[{index}]", SPLIT)
+            origin = Origin(
+                "TrafficSplit", key.namespace, key.name, f"spec.backends[{index}]", SPLIT
+            )
             findings.append(_no_backend(origin, backend.service, root.port, where))
             continue
         backends[port] = backends.get(port, 0) + backend.weight
@@ -228,7 +259,9 @@ def _split_matches(
         group_key = Key(SPECS, "HTTPRouteGroup", key.namespace, reference.name)
         group = snapshot.get(group_key, HTTPRouteGroup)
         if group is None:
-            origin = Origin("TrafficSplit", key.namespace, key.name, f"spec.matches[{index}]", SPLIT)
+            origin = Origin(
+                "TrafficSplit", key.namespace, key.name, f"spec.matches[{index}]", SPLIT
+            )
             findings.append(_missing(origin, group_key, where))
             continue
         matches += [http_match(match) for match in group.spec.matches]

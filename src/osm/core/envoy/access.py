@@ -43,14 +43,14 @@ OnMatch = matcher_pb2.Matcher.OnMatch
 Predicate = matcher_pb2.Matcher.MatcherList.Predicate
 
 
-class HttpAccess(msgspec.Struct, frozen=True, order=True, gc=False):
+class HttpAccess(msgspec.Struct, frozen=True, gc=False):
     """Who may send what to one port of one identity's workloads. `permissive`: everyone everything."""
 
     permissive: bool
     rules: tuple[AccessRule, ...] = ()
 
 
-class TcpAccess(msgspec.Struct, frozen=True, order=True, gc=False):
+class TcpAccess(msgspec.Struct, frozen=True, gc=False):
     """Who may open connections to one TCP port of one identity's workloads."""
 
     name: str
@@ -60,7 +60,7 @@ class TcpAccess(msgspec.Struct, frozen=True, order=True, gc=False):
     rules: tuple[AccessRule, ...] = ()
 
 
-class AccessGates(msgspec.Struct, frozen=True, order=True, gc=False):
+class AccessGates(msgspec.Struct, frozen=True, gc=False):
     """The gates of a proxy that are open."""
 
     name: str
@@ -69,7 +69,9 @@ class AccessGates(msgspec.Struct, frozen=True, order=True, gc=False):
 
 def gate(port: int, source: Identity | None) -> str:
     """The runtime key of one grant; `source` None is permissive mode's."""
-    who = hashlib.blake2b(source.spiffe_id.encode(), digest_size=10).hexdigest() if source else "any"
+    who = (
+        hashlib.blake2b(source.spiffe_id.encode(), digest_size=10).hexdigest() if source else "any"
+    )
     return f"osm.tcp.{port}.{who}"
 
 
@@ -96,7 +98,12 @@ def build_tcp_access(value: TcpAccess) -> extension_pb2.TypedExtensionConfig:
     if value.permissive:
         pattern = f"spiffe://{_quote(value.trust_domain)}/ns/.*"
         matcher = _first_of(
-            [(_and([_regex(_uri_input(), pattern), _gate_open(gate(value.port, None))]), PERMISSIVE)]
+            [
+                (
+                    _and([_regex(_uri_input(), pattern), _gate_open(gate(value.port, None))]),
+                    PERMISSIVE,
+                )
+            ]
         )
         matcher.on_no_match.CopyFrom(_deny(NO_RULE_FOR_SOURCE))
     else:
@@ -213,9 +220,7 @@ def _exact(given: xds_extension_pb2.TypedExtensionConfig, value: str) -> Predica
 def _single(
     given: xds_extension_pb2.TypedExtensionConfig, value: string_pb2.StringMatcher
 ) -> Predicate:
-    return Predicate(
-        single_predicate=Predicate.SinglePredicate(input=given, value_match=value)
-    )
+    return Predicate(single_predicate=Predicate.SinglePredicate(input=given, value_match=value))
 
 
 def _gate_open(key: str) -> Predicate:

@@ -212,7 +212,11 @@ class Catalog:
     def _listeners(self, workload: Workload) -> dict[str, Value]:
         listeners: dict[str, Value] = {}
         for listener in (*self._outbound(workload), *self._inbound_listeners(workload)):
-            name = listener.name if not isinstance(listener, OutboundListener) else names.OUTBOUND_LISTENER
+            name = (
+                listener.name
+                if not isinstance(listener, OutboundListener)
+                else names.OUTBOUND_LISTENER
+            )
             listeners[name] = listener
         return listeners
 
@@ -236,7 +240,8 @@ class Catalog:
                 source=source,
                 http_ports=self._http_ports,
                 tcp_exceptions=tuple(
-                    TcpException(port, tuple(sorted(ips))) for port, ips in sorted(exceptions.items())
+                    TcpException(port, tuple(sorted(ips)))
+                    for port, ips in sorted(exceptions.items())
                 ),
                 tcp_splits=tuple(
                     TcpSplit(p.name.port, p.addresses, clusters)
@@ -289,7 +294,8 @@ class Catalog:
 
     def _inbound_ports(self, workload: Workload) -> tuple[InboundPort, ...]:
         """The target ports of the services that select the workload, each with one protocol: the
-        first service's by name, where several disagree."""
+        first service's by name, where several disagree.
+        """
         key = (workload.namespace, workload.name)
         known = self._inbound.get(key)
         if known is None:

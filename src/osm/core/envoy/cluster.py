@@ -25,7 +25,8 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 class ServiceCluster(msgspec.Struct, frozen=True, order=True, gc=False):
     """A service port as clients reach it. `eds_name` names its endpoints, which several clusters of
-    one service port share."""
+    one service port share.
+    """
 
     name: str
     stat_name: str

@@ -160,7 +160,10 @@ def _tcp_chain(name: str, source: SourceLabels) -> Chain:
     proxy.cluster = "set-by-destination"
     return Chain(
         name=name,
-        filters=[cluster_by_destination(), network_filter("envoy.filters.network.tcp_proxy", proxy)],
+        filters=[
+            cluster_by_destination(),
+            network_filter("envoy.filters.network.tcp_proxy", proxy),
+        ],
     )
 
 
@@ -188,5 +191,3 @@ def _tcp_proxy(source: SourceLabels) -> tcp_proxy_pb2.TcpProxy:
         ),
         max_connect_attempts=UInt32Value(value=3),
     )
-
-

@@ -1,5 +1,6 @@
 """Route configurations: outbound ones are filled on demand, one virtual host for each authority that
-the application uses; inbound ones carry the access rules."""
+the application uses; inbound ones carry the access rules.
+"""
 
 import msgspec
 from google.protobuf.duration_pb2 import Duration
@@ -22,13 +23,13 @@ NO_TIMEOUT = Duration()
 SAFE_RETRIES = "connect-failure,refused-stream,reset-before-request"
 
 
-class OutboundRoutes(msgspec.Struct, frozen=True, order=True, gc=False):
+class OutboundRoutes(msgspec.Struct, frozen=True, gc=False):
     """Routes whose virtual hosts are asked for when an application first uses them."""
 
     name: str
 
 
-class OutboundRule(msgspec.Struct, frozen=True, order=True, gc=False):
+class OutboundRule(msgspec.Struct, frozen=True, gc=False):
     """One rule with the clusters that its backends are."""
 
     clusters: tuple[tuple[str, int], ...]
@@ -38,7 +39,7 @@ class OutboundRule(msgspec.Struct, frozen=True, order=True, gc=False):
     timeout_ms: int = 0
 
 
-class OutboundHost(msgspec.Struct, frozen=True, order=True, gc=False):
+class OutboundHost(msgspec.Struct, frozen=True, gc=False):
     """One authority, as an application writes it. `name` is `<route configuration>/<authority>`."""
 
     name: str
@@ -46,7 +47,7 @@ class OutboundHost(msgspec.Struct, frozen=True, order=True, gc=False):
     rules: tuple[OutboundRule, ...]
 
 
-class InboundRoutes(msgspec.Struct, frozen=True, order=True, gc=False):
+class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
     """Requests for one port of a workload: who may, and to which local cluster."""
 
     name: str
@@ -135,9 +136,7 @@ def _match(match: HttpMatch) -> route_components_pb2.RouteMatch:
     out = route_components_pb2.RouteMatch()
     _set_path(out, match.path)
     if match.methods:
-        out.headers.add(
-            name=":method", string_match=_regex_match("|".join(match.methods))
-        )
+        out.headers.add(name=":method", string_match=_regex_match("|".join(match.methods)))
     for header in match.headers:
         out.headers.add(name=header.name, string_match=_string_match(header))
     for parameter in match.query:
@@ -173,7 +172,9 @@ def _apply_header_filter(route: route_components_pb2.Route, value: HeaderFilter)
     overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
     append = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
     added = route.response_headers_to_add if value.response else route.request_headers_to_add
-    removed = route.response_headers_to_remove if value.response else route.request_headers_to_remove
+    removed = (
+        route.response_headers_to_remove if value.response else route.request_headers_to_remove
+    )
     for pairs, action in ((value.set, overwrite), (value.add, append)):
         for name, text in pairs:
             # Envoy expands %COMMANDS% in header values; what a user wrote is only text.

@@ -46,7 +46,8 @@ class TlsSettings(msgspec.Struct, frozen=True, order=True, gc=False):
 
 def ads_source() -> config_source_pb2.ConfigSource:
     """Configuration that comes over the proxy's one stream. No time limit: a listener without its
-    certificates or routes must not open."""
+    certificates or routes must not open.
+    """
     source = config_source_pb2.ConfigSource(
         resource_api_version=config_source_pb2.ApiVersion.V3, initial_fetch_timeout=Duration()
     )

@@ -42,7 +42,9 @@ def explain(model: Model, question: Question) -> Explanation:
     steps.append(_destination_step(port))
     if bool(question.method) != port.protocol.is_http:
         spoken = "HTTP" if port.protocol.is_http else "TCP"
-        steps.append(Step("protocol", "info", f"the port speaks {port.protocol}: explained as {spoken}"))
+        steps.append(
+            Step("protocol", "info", f"the port speaks {port.protocol}: explained as {spoken}")
+        )
     if port.protocol.is_http:
         return _explain_http(model, question, source, port, steps)
     return _explain_tcp(model, question, source, port, steps)
@@ -119,7 +121,12 @@ def _through_rule(
         summary = f"no access rule allows {source.identity.short} {what} to {', '.join(who)}"
         targets = [(identity, model.services[backend.port]) for backend, identity in denied]
         return Explanation(
-            question, verdict, False, summary, tuple(steps), backends,
+            question,
+            verdict,
+            False,
+            summary,
+            tuple(steps),
+            backends,
             remedy_for(model, source.identity, targets, request),
         )
     if not any(model.services[b.port].identities for b, _ in shares):
@@ -140,9 +147,7 @@ def _shares(rule: RouteRule) -> list[tuple[Backend, float]]:
     ]
 
 
-def _only_port(
-    model: Model, directory: Directory, host: str, namespace: str
-) -> ServicePort | None:
+def _only_port(model: Model, directory: Directory, host: str, namespace: str) -> ServicePort | None:
     """A service named without a port that has only one."""
     found = [
         port
@@ -183,11 +188,14 @@ def _access_step(
 ) -> Step:
     title = f"access to {destination.short}"
     if model.settings.permissive:
-        return Step(title, "ok", "permissive mode allows every identity of the mesh", (_mesh_config(),))
+        return Step(
+            title, "ok", "permissive mode allows every identity of the mesh", (_mesh_config(),)
+        )
     rules = [
         rule
         for rule in model.access.get(destination, ())
-        if (rule.http is None) == (request is None) and (not rule.ports or port.target_port in rule.ports)
+        if (rule.http is None) == (request is None)
+        and (not rule.ports or port.target_port in rule.ports)
     ]
     from_source = [rule for rule in rules if source in rule.sources]
     for rule in from_source:
@@ -227,8 +235,12 @@ def _source_step(source: Workload) -> Step:
 
 def _destination_step(port: ServicePort) -> Step:
     name = port.name.service
-    text = f"service {name}, port {port.name.port} ({port.protocol}), target port {port.target_port}"
-    return Step("destination", "ok", text, (Origin("Service", name.namespace, name.name, "spec.ports"),))
+    text = (
+        f"service {name}, port {port.name.port} ({port.protocol}), target port {port.target_port}"
+    )
+    return Step(
+        "destination", "ok", text, (Origin("Service", name.namespace, name.name, "spec.ports"),)
+    )
 
 
 def _route_step(rule: RouteRule, shares: list[tuple[Backend, float]]) -> Step:
@@ -258,5 +270,3 @@ def _unknown_destination(question: Question, steps: list[Step], host: str) -> Ex
 
 def _end(question: Question, steps: list[Step], verdict: str, summary: str) -> Explanation:
     return Explanation(question, verdict, False, summary, tuple(steps))
-
-

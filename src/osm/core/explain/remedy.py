@@ -20,7 +20,8 @@ def remedy_for(
     request: Request | None,
 ) -> str:
     """YAML of the TrafficTargets (and route groups) that would allow it. An existing match of the
-    destination that fits the request is used again; otherwise one for exactly this request is made."""
+    destination that fits the request is used again; otherwise one for exactly this request is made.
+    """
     documents: list[Object] = []
     for destination, port in sorted(set(targets)):
         documents += _documents(model, source, destination, port, request)

@@ -11,7 +11,7 @@ from osm.core.model.origin import Origin
 from osm.core.model.route import HttpMatch
 
 
-class AccessRule(msgspec.Struct, frozen=True, order=True, gc=False):
+class AccessRule(msgspec.Struct, frozen=True, gc=False):
     """`sources` may send what `http` says, or open TCP connections, to `ports` of `destination`.
 
     `http` is None for a TCP rule. `ports` are target ports; empty means every port of that kind:
@@ -31,6 +31,11 @@ class AccessRule(msgspec.Struct, frozen=True, order=True, gc=False):
         """How logs, deny answers and Envoy's metadata name the rule: its origin, without spaces."""
         return "/".join(
             part
-            for part in (self.origin.kind, self.origin.namespace, self.origin.name, self.origin.field)
+            for part in (
+                self.origin.kind,
+                self.origin.namespace,
+                self.origin.name,
+                self.origin.field,
+            )
             if part
         )

@@ -52,7 +52,9 @@ class Directory:
     def workloads(self, name: str) -> tuple[Workload, ...]:
         """Workloads of `[namespace/]name`: a workload's own name, its owner's, or its account's."""
         namespace, _, short = name.rpartition("/")
-        here = [w for w in self._model.workloads.values() if not namespace or w.namespace == namespace]
+        here = [
+            w for w in self._model.workloads.values() if not namespace or w.namespace == namespace
+        ]
         for chosen in (
             [w for w in here if w.name == short],
             [w for w in here if w.owner_name == short],
@@ -65,7 +67,8 @@ class Directory:
 
 def service_names(host: str, namespace: str) -> list[ServiceName]:
     """What a host may mean: `svc`, `svc.ns`, with `.svc`, `.svc.cluster` or `.svc.cluster.local`, and
-    the same with a pod's stable name in front."""
+    the same with a pod's stable name in front.
+    """
     if "." not in host:
         return [ServiceName(namespace, host)]
     for suffix in ("svc.cluster.local", "svc.cluster", "svc"):

@@ -54,9 +54,7 @@ class ProxyIdentity(msgspec.Struct, frozen=True, order=True, gc=False):
     @property
     def spiffe_id(self) -> str:
         who = self.identity
-        return (
-            f"spiffe://{who.trust_domain}/proxy/{who.namespace}/{who.service_account}/{self.workload}"
-        )
+        return f"spiffe://{who.trust_domain}/proxy/{who.namespace}/{who.service_account}/{self.workload}"
 
     @property
     def name(self) -> str:

@@ -18,7 +18,11 @@ class Origin(msgspec.Struct, frozen=True, order=True, gc=False):
     group: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        where = (
+            f"{self.kind} {self.namespace}/{self.name}"
+            if self.namespace
+            else f"{self.kind} {self.name}"
+        )
         return f"{where} {self.field}" if self.field else where
 
 

@@ -1,7 +1,7 @@
 """A request, and whether a match fits it: the same decision that Envoy takes, made without it."""
 
-import re2
 import msgspec
+import re2
 
 from osm.core.model.route import HttpMatch, PathMatch, ValueMatch
 
@@ -81,9 +81,9 @@ def fits(match: HttpMatch, request: Request) -> bool:
         return False
     if match.path is not None and not path_fits(match.path, request.path):
         return False
-    return all(_value_fits(header, request.header(header.name)) for header in match.headers) and all(
-        _value_fits(p, dict(reversed(request.query)).get(p.name)) for p in match.query
-    )
+    return all(
+        _value_fits(header, request.header(header.name)) for header in match.headers
+    ) and all(_value_fits(p, dict(reversed(request.query)).get(p.name)) for p in match.query)
 
 
 def path_fits(match: PathMatch, path: str) -> bool:
@@ -100,4 +100,6 @@ def path_fits(match: PathMatch, path: str) -> bool:
 def _value_fits(match: ValueMatch, value: str | None) -> bool:
     if value is None:
         return False
-    return value == match.value if match.kind == "exact" else bool(re2.fullmatch(match.value, value))
+    return (
+        value == match.value if match.kind == "exact" else bool(re2.fullmatch(match.value, value))
+    )

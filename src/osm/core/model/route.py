@@ -25,7 +25,7 @@ class ValueMatch(msgspec.Struct, frozen=True, order=True, gc=False):
     value: str
 
 
-class HttpMatch(msgspec.Struct, frozen=True, order=True, gc=False):
+class HttpMatch(msgspec.Struct, frozen=True, gc=False):
     """All parts must fit; an empty part fits everything. `host` matches the authority as sent."""
 
     path: PathMatch | None = None
@@ -54,7 +54,7 @@ Filter = HeaderFilter
 """The filters that front ends can ask for; the Gateway API's others join this union."""
 
 
-class RouteRule(msgspec.Struct, frozen=True, order=True, gc=False):
+class RouteRule(msgspec.Struct, frozen=True, gc=False):
     """Matches (any fits; none given fits all), filters, and where the traffic goes.
 
     No backend, or weights that add up to 0, means that nothing can take it: 503.
@@ -68,7 +68,7 @@ class RouteRule(msgspec.Struct, frozen=True, order=True, gc=False):
     """0: none."""
 
 
-class Route(msgspec.Struct, frozen=True, order=True, gc=False):
+class Route(msgspec.Struct, frozen=True, gc=False):
     """What happens to traffic for one service port. Never without a rule."""
 
     port: PortName

@@ -75,7 +75,8 @@ class DeltaStream:
         initial_versions: Mapping[str, str] | None = None,
     ) -> tuple[set[str], Refusal | None]:
         """Take one request in. Returns the names newly asked for, which must be answered whatever
-        their version, and the refusal if it was one. Requests beyond the name limit are cut."""
+        their version, and the refusal if it was one. Requests beyond the name limit are cut.
+        """
         state = self.types.setdefault(type_url, TypeState())
         refusal = self._settle(state, type_url, nonce, error) if nonce else None
         asked = set(subscribe)

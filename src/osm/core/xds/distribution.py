@@ -147,4 +147,3 @@ class Distribution(Generic[Q, V]):
         held.holders.discard(stream)
         if not held.holders:
             del self._held[key]
-

@@ -1,5 +1,6 @@
 """Enforces access. The HTTP filter is empty: its rules come with the routes. The TCP filter's come as
-an extension configuration, and until they are there no connection is served."""
+an extension configuration, and until they are there no connection is served.
+"""
 
 from osm._envoy.envoy.config.core.v3 import config_source_pb2
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2

@@ -12,7 +12,6 @@ from osm._envoy.envoy.extensions.access_loggers.stats.v3 import stats_pb2
 from osm.core.envoy.filters.extension import access_logger
 from osm.core.envoy.names import METADATA
 
-
 PREFIX = "osm"
 """Envoy joins it to each name with a dot, which Prometheus sees as an underscore."""
 
@@ -42,9 +41,7 @@ def http_traffic_metrics(source: SourceLabels) -> accesslog_pb2.AccessLog:
     parties = _parties(source)
     config = stats_pb2.Config(
         stat_prefix=PREFIX,
-        counters=[
-            _counter("request_total", [*parties, _tag("response_code", "%RESPONSE_CODE%")])
-        ],
+        counters=[_counter("request_total", [*parties, _tag("response_code", "%RESPONSE_CODE%")])],
         histograms=[
             stats_pb2.Config.Histogram(
                 stat=stats_pb2.Config.Stat(name="request_duration_ms", tags=parties),
@@ -69,8 +66,8 @@ def tcp_traffic_metrics(source: SourceLabels) -> list[accesslog_pb2.AccessLog]:
         stat_prefix=PREFIX,
         counters=[
             _counter("tcp_connections_closed_total", parties),
-            _counter("tcp_sent_bytes_total", parties, "%BYTES_RECEIVED%"),
-            _counter("tcp_received_bytes_total", parties, "%BYTES_SENT%"),
+            _counter("tcp_bytes_sent_total", parties, "%BYTES_RECEIVED%"),
+            _counter("tcp_bytes_received_total", parties, "%BYTES_SENT%"),
         ],
     )
     return [
@@ -92,7 +89,9 @@ def _counter(
 
 def _only(kind: str) -> accesslog_pb2.AccessLogFilter:
     return accesslog_pb2.AccessLogFilter(
-        log_type_filter=accesslog_pb2.LogTypeFilter(types=[access_log_pb2.AccessLogType.Value(kind)])
+        log_type_filter=accesslog_pb2.LogTypeFilter(
+            types=[access_log_pb2.AccessLogType.Value(kind)]
+        )
     )
 
 
