@@ -25,6 +25,11 @@ class Debounce(Generic[T]):
         self._first = 0.0
         self._last = 0.0
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether something waits."""
+        return bool(self._pending)
+
     def put(self, value: T) -> None:
         """Add a value. Never waits."""
         now = asyncio.get_running_loop().time()

@@ -67,6 +67,13 @@ class Pipeline:
             self.snapshot = self.snapshot.with_changes(batch.applied, batch.deleted)
             self.compile(batch.trigger)
 
+    async def settle(self) -> None:
+        """Compile what waits now, before `run` does: for the first model of all."""
+        if self._waiting.is_pending:
+            batch = await self._waiting.take()
+            self.snapshot = self.snapshot.with_changes(batch.applied, batch.deleted)
+            self.compile(batch.trigger)
+
     def compile(self, trigger: str) -> None:
         started = time.perf_counter()
         try:

@@ -171,22 +171,12 @@ class Catalog:
 
     def _service_cluster(self, name: str) -> ServiceCluster | None:
         """A cluster by its own name, or by the address `<ip>:<port>` of a TCP connection."""
-        port = self.directory.by_cluster(name)
-        if port is not None:
-            return self._cluster(name, name, port)
-        port = self.directory.tcp_by_address(name)
+        port = self.directory.by_cluster(name) or self.directory.tcp_by_address(name)
         if port is None:
             return None
-        ip = name.rpartition(":")[0]
-        # One pod of a headless service was chosen by its address: only that endpoint will do.
-        eds_name = f"{port.cluster_name}@{ip}" if port.headless else port.cluster_name
-        return self._cluster(name, eds_name, port)
-
-    def _cluster(self, name: str, eds_name: str, port: ServicePort) -> ServiceCluster:
         return ServiceCluster(
             name=name,
             stat_name=port.cluster_name,
-            eds_name=eds_name,
             protocol=port.protocol,
             sni=port.name.service.fqdn,
             identities=port.identities,
@@ -196,12 +186,19 @@ class Catalog:
         )
 
     def _endpoints(self, name: str) -> Endpoints | None:
-        cluster, at, ip = name.partition("@")
-        port = self.directory.by_cluster(cluster)
+        """The endpoints of a cluster have the cluster's name, and no two clusters share them: Envoy
+        asks once for a name, and a second cluster would wait for the answer that the first one had,
+        with everything on demand behind it (measured with Envoy 1.40)."""
+        port = self.directory.by_cluster(name)
+        if port is not None:
+            return Endpoints(name, self.model.endpoints.get(port.name, ()))
+        port = self.directory.tcp_by_address(name)
         if port is None:
             return None
         members = self.model.endpoints.get(port.name, ())
-        if at:
+        if port.headless:
+            # One pod was chosen by its address: only that endpoint will do.
+            ip = name.rpartition(":")[0]
             members = tuple(
                 m for m in members if self.model.workloads[m.namespace, m.workload].ip == ip
             )

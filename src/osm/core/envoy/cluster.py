@@ -24,13 +24,10 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 class ServiceCluster(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A service port as clients reach it. `eds_name` names its endpoints, which several clusters of
-    one service port share.
-    """
+    """A service port as clients reach it. Its endpoints have its name."""
 
     name: str
     stat_name: str
-    eds_name: str
     protocol: Protocol
     sni: str
     identities: tuple[Identity, ...]
@@ -54,9 +51,7 @@ def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
         name=value.name,
         alt_stat_name=value.stat_name if value.stat_name != value.name else "",
         type=cluster_pb2.Cluster.EDS,
-        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(
-            eds_config=ads_source(), service_name=value.eds_name
-        ),
+        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ads_source()),
         connect_timeout=CONNECT_TIMEOUT,
         circuit_breakers=_no_limits(),
         metadata=_labels(value),

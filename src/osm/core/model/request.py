@@ -7,6 +7,9 @@ from osm.core.model.route import HttpMatch, PathMatch, ValueMatch
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HEX = frozenset("0123456789abcdefABCDEF")
+_ESCAPED = {ord(c): f"%{ord(c):02X}" for c in '"<>^`{|}'}
+# `/..;x/` counts as `/../`: some servers take what follows the semicolon for parameters.
+_DOTS_WITH_PARAMETERS = re2.compile(r"/(\.\.?);[^/]*")
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -42,24 +45,34 @@ def has_escaped_slash(path: str) -> bool:
     return "%2f" in lowered or "%5c" in lowered
 
 
+def is_refused_path(path: str) -> bool:
+    """Such a request is answered with 400, before any rule looks at it."""
+    return not path.startswith("/") or "%00" in path or any(not "!" <= c <= "~" for c in path)
+
+
 def normalise_path(path: str) -> str:
-    """The path as Envoy's `normalize_path` and `merge_slashes` leave it (RFC 3986 §6.2.2)."""
-    plain = _decode_unreserved(path).replace("\\", "/")
+    """The path as Envoy's `normalize_path` and `merge_slashes` leave it (RFC 3986 §6.2.2).
+
+    Compared with Envoy itself, path by path, by `tests/unit/envoy/test_paths.py`.
+    """
+    plain = _DOTS_WITH_PARAMETERS.sub(r"/\1", path)
+    plain = _decode_unreserved(plain).translate(_ESCAPED).replace("\\", "/")
     out: list[str] = []
     segments = plain.split("/")[1:]
     for position, segment in enumerate(segments):
-        is_last = position == len(segments) - 1
-        if segment == "..":
-            if out:
-                out.pop()
-            if is_last:
-                out.append("")
-        elif segment == ".":
-            if is_last:
-                out.append("")
-        elif segment or is_last:
+        if segment not in (".", ".."):
             out.append(segment)
-    return "/" + "/".join(out)
+            continue
+        if segment == ".." and out:
+            out.pop()
+        if position == len(segments) - 1:
+            out.append("")
+    resolved = "/" + "/".join(out)
+    # Slashes are merged after the dots are resolved: `/a//../b` is `/a/b`.
+    if "//" not in resolved:
+        return resolved
+    end = "/" if resolved.endswith("/") else ""
+    return "/" + "/".join(segment for segment in out if segment) + end
 
 
 def _decode_unreserved(path: str) -> str:

@@ -1,0 +1,125 @@
+"""The control plane without a platform: issuer, compiler, proxies' streams, and what they refuse.
+
+`local_mesh` and `controller` are this, each with its own source of objects.
+"""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+from osm.ads.control_plane import ControlPlane, Refused
+from osm.ads.server import AdsServer
+from osm.core.compile.build import compile_model
+from osm.core.compile.options import CompileOptions
+from osm.core.compile.snapshot import Snapshot
+from osm.core.model.identity import Identity, ProxyIdentity
+from osm.core.model.mesh import Model
+from osm.core.model.origin import Finding, Origin, Severity
+from osm.core.model.workload import PipeAddress, SocketAddress
+from osm.core.pki.certificate import ServerName
+from osm.core.pki.trust import Refused as NotTrusted
+from osm.core.pki.trust import TrustBundle
+from osm.issuers.keeper import CertificateKeeper
+from osm.issuers.tresor import Tresor
+from osm.ports import Clock
+from osm.runtime.pipeline import Pipeline
+from osm.runtime.proxy_files import ProxyFiles
+from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN
+from osm.runtime.tasks import BackgroundTasks
+from osm.telemetry.access_log import DenialLog
+
+
+class ControlCore:
+    """Make one with `open`, then `start` it among background tasks."""
+
+    def __init__(self, tresor: Tresor, options: CompileOptions, address: str, clock: Clock) -> None:
+        self.clock = clock
+        self.address = address
+        self.keeper = CertificateKeeper(tresor, clock, rng=Random())  # noqa: S311 jitter only
+        self.denials = DenialLog(clock)
+        self.refusals: dict[Origin, Finding] = {}
+        """What proxies refuse of the present objects."""
+        self.control_plane = ControlPlane(
+            compile_model(Snapshot(), options), tresor.trust_bundle, on_refusal=self._refused
+        )
+        self.pipeline = Pipeline(options, self.control_plane, self._on_model)
+        self.proxy_files = ProxyFiles(self.keeper, _parse_address(address), ADS_NAME)
+        self._trust = TrustBundle.from_pem(tresor.trust_bundle, [TRUST_DOMAIN])
+
+    @classmethod
+    async def open(
+        cls, mesh: str, state: Path, address: str, *, clock: Clock, leaf_validity: timedelta
+    ) -> "ControlCore":
+        """Open (or make) the mesh's root certificate. `address` is `unix:<path>` or `<host>:<port>`."""
+        tresor = await asyncio.to_thread(
+            Tresor.open,
+            state / "ca",
+            trust_domain=TRUST_DOMAIN,
+            leaf_validity=leaf_validity,
+            clock=clock,
+        )
+        options = CompileOptions(mesh, TRUST_DOMAIN, require_monitored_label=False)
+        return cls(tresor, options, address, clock)
+
+    async def start(self, group: BackgroundTasks) -> None:
+        """Serve proxies; returns when they can connect."""
+        first = await self.keeper.get(ServerName(ADS_NAME))
+        server = AdsServer(
+            self.control_plane,
+            authenticate=self._authenticate,
+            ensure_certificate=self._ensure_certificate,
+            take_denial=self.denials.handle,
+        )
+        started = asyncio.Event()
+        serving = server.serve(
+            self.address,
+            lambda: self.keeper.current(ServerName(ADS_NAME)) or first,
+            self.keeper.issuer.trust_bundle,
+            started,
+        )
+        group.spawn(serving)
+        group.spawn(self.keeper.run())
+        group.spawn(self._hand_on_renewals())
+        group.spawn(self.pipeline.run())
+        await started.wait()
+
+    def _authenticate(self, chain: bytes) -> ProxyIdentity | str:
+        found = self._trust.authenticate_proxy(chain, self.clock.now())
+        return found.text if isinstance(found, NotTrusted) else found
+
+    async def _ensure_certificate(self, proxy: ProxyIdentity) -> None:
+        if not self.control_plane.has_certificate(proxy.identity):
+            pair = await self.keeper.get(proxy.identity)
+            self.control_plane.renew(proxy.identity, pair.certificate, pair.private_key)
+
+    async def _hand_on_renewals(self) -> None:
+        """Renewed certificates go to workloads by SDS, and by file to proxies for their way to us."""
+        with self.keeper.subscribe() as renewals:
+            async for subject, pair in renewals:
+                if isinstance(subject, Identity) and self.control_plane.has_certificate(subject):
+                    self.control_plane.renew(subject, pair.certificate, pair.private_key)
+                elif isinstance(subject, ProxyIdentity):
+                    self.proxy_files.renew(subject, pair)
+
+    def _on_model(self, model: Model) -> None:
+        """What a proxy refused of older objects says nothing of the present ones."""
+        self.refusals.clear()
+
+    def _refused(self, refused: Refused) -> None:
+        namespace, _, name = refused.proxy.partition("/")
+        for origin in refused.origins or (Origin("Pod", namespace, name),):
+            self.refusals[origin] = Finding(
+                "OSM902",
+                Severity.ERROR,
+                origin,
+                f"proxy {refused.proxy} refused what this says: {refused.refusal.message}",
+                "The proxy keeps the last good configuration.",
+            )
+
+
+def _parse_address(address: str) -> PipeAddress | SocketAddress:
+    if address.startswith("unix:"):
+        return PipeAddress(address.removeprefix("unix:"))
+    host, _, port = address.rpartition(":")
+    return SocketAddress(host.strip("[]"), int(port))
