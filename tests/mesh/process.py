@@ -55,7 +55,7 @@ class Bench:
             directory.mkdir(mode=0o700, exist_ok=True)
             if uid is not None:
                 os.chown(directory, uid, uid)
-        kept = ("PATH", "LANG", "LC_ALL", "TZ")
+        kept = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ")
         self.environment = {name: os.environ[name] for name in kept if name in os.environ} | {
             "HOME": str(root),
             "XDG_RUNTIME_DIR": str(self.runtime),

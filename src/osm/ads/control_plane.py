@@ -70,6 +70,13 @@ class ControlPlane:
         started = time.perf_counter()
         self.catalog = Catalog(self.model, Credentials(dict(self._certificates), self._bundle))
         outcome = self.distribution.update(self.catalog)
+        for (type_url, name), problem in self.distribution.failures.items():
+            log.error(
+                "a resource cannot be built; proxies keep what they had",
+                type=type_url,
+                resource=name,
+                problem=problem,
+            )
         for number, changes in outcome.changes.items():
             self.sessions[number].mark_changed(changes)
         for session in list(self.sessions.values()):

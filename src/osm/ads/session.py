@@ -44,7 +44,7 @@ class Session:
         self._distribution = distribution
         self._asked: Changes = {}
         self._changed: Changes = {}
-        self._first: set[str] = set()
+        self._whole: set[str] = set()
         self._expired = False
         self._wake = asyncio.Event()
         distribution.attach(number, proxy)
@@ -55,8 +55,7 @@ class Session:
         if request.HasField("node"):
             version = request.node.user_agent_build_version.version
             self.version = f"{version.major_number}.{version.minor_number}.{version.patch}"
-        is_new = request.type_url not in self.stream.types
-        asked, refusal = self.stream.receive(
+        received = self.stream.receive(
             request.type_url,
             nonce=request.response_nonce,
             error=request.error_detail.message if request.HasField("error_detail") else None,
@@ -64,19 +63,19 @@ class Session:
             unsubscribe=request.resource_names_unsubscribe,
             initial_versions=dict(request.initial_resource_versions),
         )
-        self._distribution.release(
-            self.number, request.type_url, request.resource_names_unsubscribe
-        )
-        if refusal is not None:
+        self._distribution.release(self.number, request.type_url, received.dropped)
+        if "*" in request.resource_names_unsubscribe:
+            self._distribution.release_own(self.number, request.type_url)
+        if received.refusal is not None:
             self.ledger.refusals += 1
-            self.ledger.last_refusals = [*self.ledger.last_refusals[-9:], refusal]
-        if asked:
-            self._asked.setdefault(request.type_url, set()).update(asked)
-        if is_new:
-            self._first.add(request.type_url)
-        if asked or is_new:
+            self.ledger.last_refusals = [*self.ledger.last_refusals[-9:], received.refusal]
+        if received.asked:
+            self._asked.setdefault(request.type_url, set()).update(received.asked)
+        if received.everything:
+            self._whole.add(request.type_url)
+        if received.asked or received.everything:
             self._wake.set()
-        return refusal
+        return received.refusal
 
     def mark_changed(self, changes: Mapping[str, Iterable[str]]) -> None:
         """Resources that this proxy holds have changed."""
@@ -90,8 +89,8 @@ class Session:
         self._wake.clear()
         asked, self._asked = self._asked, {}
         changed, self._changed = self._changed, {}
-        first, self._first = self._first, set()
-        for type_url in first:
+        whole, self._whole = self._whole, set()
+        for type_url in whole:
             # A type's first request is answered in full: everything of the proxy's own, and (after a
             # reconnection) whatever differs from the versions that it said it holds.
             state = self.stream.types[type_url]

@@ -128,7 +128,7 @@ async def run_local_mesh(
             MeshParts(source, lambda: platform.pods, traffic, logs, platform.ask_admin),
         )
         objects = _Objects(source, mode, platform, core, facts, pages, observe)
-        await objects.follow(group)
+        await objects.follow(group, stack)
         group.spawn(Scraper(lambda: _admin_sockets(core, platform), traffic).run())
         group.spawn(pages.read_counters())
 
@@ -194,9 +194,10 @@ class _Objects:
         self._addresses = Addresses()
         self._first_read = Event()
 
-    async def follow(self, group: BackgroundTasks) -> None:
+    async def follow(self, group: BackgroundTasks, stack: AsyncExitStack) -> None:
         """Follow both; returns when the files were read for the first time."""
-        group.spawn(self._follow_files())
+        files = group.create_task(self._follow_files())
+        stack.callback(files.cancel)  # before the platform ends: a late edit starts no pod again
         group.spawn(self._follow_pods())
         await self._first_read.wait()
 

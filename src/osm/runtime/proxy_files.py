@@ -27,7 +27,7 @@ ENVOY_ARGUMENTS = (
     "--log-level",
     "error",
     "--log-format",
-    "%l %n %v",
+    "%l:%n:%v",
 )
 
 

@@ -25,7 +25,7 @@ from osm.core.model.service import PortName, ServicePort
 from osm.core.model.workload import Workload
 from osm.core.xds import types
 from osm.telemetry.access_log import DenialRate
-from osm.telemetry.traffic import UNKNOWN, EdgeTraffic
+from osm.telemetry.traffic import EdgeTraffic
 
 Ends = tuple[str, str, str, str]
 """Source namespace and app, destination namespace and app."""
@@ -109,11 +109,13 @@ def edge_views(
             refused[ends].per_second += rate.per_second
             refused[ends].total += rate.total
     splits = _splits(model)
+    apps = {(w.namespace, w.owner_name) for w in model.workloads.values()}
     return tuple(
         _edge_view(model, each, refused, splits)
         for each in traffic
         # What nobody answered (a backend that was not ready yet) is shown while it happens.
-        if each.edge.destination != UNKNOWN or each.requests_per_second > 0
+        if (each.edge.destination_namespace, each.edge.destination) in apps
+        or each.requests_per_second > 0
     )
 
 
@@ -129,6 +131,9 @@ def _edge_view(
     )
     is_http = edge.protocol == "http"
     rate = denied.per_second if denied else 0.0
+    if is_http and rate:
+        # The proxies' counters and their logs are read at different moments: one of them is shown.
+        rate = dict(each.codes_per_second).get(403, 0.0)
     split = splits.get((edge.destination_namespace, edge.destination)) if is_http else None
     return EdgeView(
         source_namespace=edge.source_namespace,

@@ -64,18 +64,19 @@ class EdgeTraffic(msgspec.Struct, frozen=True, gc=False):
     """TCP connections that are open now."""
 
     def success_percent(self, denied_per_second: float = 0.0) -> float | None:
-        """The share of answers that are neither 5xx nor denied by the mesh; None without any.
+        """The share of answers that are not 5xx, of the requests that the mesh let in; None without any.
 
-        A 403 of the mesh looks like one of the application, so the rate of denials must come from
-        the access log. Requests that the client gave up count neither way.
+        A 403 of the mesh looks like one of the application, so that whether there are denials must come
+        from the access log; while there are, every 403 is taken for one. Requests that the client gave
+        up count neither way.
         """
-        codes = dict(self.codes_per_second)
-        answers = sum(rate for code, rate in codes.items() if code)
-        if answers <= 0:
+        answers = {code: rate for code, rate in self.codes_per_second if code}
+        if denied_per_second > 0:
+            answers.pop(403, None)
+        total = sum(answers.values())
+        if total <= 0:
             return None
-        failed = sum(rate for code, rate in codes.items() if code >= 500)
-        failed += min(denied_per_second, codes.get(403, 0.0))
-        return max(0.0, 100.0 * (1.0 - failed / answers))
+        return 100.0 * (1.0 - sum(rate for code, rate in answers.items() if code >= 500) / total)
 
 
 class _Counts:

@@ -4,6 +4,8 @@ On Kubernetes none of them is present, and a proxy is found at its pod's own add
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated
 
 import msgspec
 
@@ -19,6 +21,9 @@ COUNTERS = PREFIX + "counters"
 """`<port>/<path>`: where a demo application shows its counters as JSON."""
 
 
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
 class Placement(msgspec.Struct, frozen=True, gc=False):
     """Where a workload's application and proxy are. Empty fields: as on Kubernetes."""
 
@@ -29,19 +34,46 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
 
 class _Explicit(msgspec.Struct, frozen=True):
     ip: str
-    http_port: int
-    tcp_ports: tuple[tuple[str, int], ...] = ()
+    http_port: Port
+    tcp_ports: tuple[tuple[str, Port], ...] = ()
 
 
 def local_placement(annotations: Mapping[str, str]) -> Placement:
-    """What the annotations say. `capture` is `redirected` or JSON with ip, http_port and tcp_ports."""
-    capture: Capture = Redirected()
-    text = annotations.get(CAPTURE, "redirected")
-    if text != "redirected":
-        explicit = msgspec.json.decode(text, type=_Explicit)
-        capture = Explicit(explicit.ip, explicit.http_port, explicit.tcp_ports)
+    """What the annotations say; what cannot be read counts as not said.
+
+    Only the platform writes them, but anybody may write a pod: one that is made up must not keep
+    all others from being compiled.
+    """
+    inbound = annotations.get(INBOUND_ADDRESS, "")
+    app_ip = annotations.get(APP_IP, "")
     return Placement(
-        inbound=annotations.get(INBOUND_ADDRESS, ""),
-        app_ip=annotations.get(APP_IP, "127.0.0.1"),
-        capture=capture,
+        inbound=inbound if _is_place(inbound) else "",
+        app_ip=app_ip if _is_ip(app_ip) else "127.0.0.1",
+        capture=_capture(annotations.get(CAPTURE, "redirected")),
     )
+
+
+def _capture(text: str) -> Capture:
+    """`redirected`, or JSON with ip, http_port and tcp_ports."""
+    if text == "redirected":
+        return Redirected()
+    try:
+        explicit = msgspec.json.decode(text, type=_Explicit)
+    except msgspec.DecodeError:
+        return Redirected()
+    return Explicit(explicit.ip, explicit.http_port, explicit.tcp_ports)
+
+
+def _is_place(inbound: str) -> bool:
+    if inbound.startswith("unix:"):
+        return True
+    ip, _, port = inbound.replace("{port}", "1").rpartition(":")
+    return _is_ip(ip) and port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -169,7 +169,8 @@ def _predicates(match: HttpMatch) -> list[Predicate]:
         predicates.append(_regex(_header_input(":method"), "|".join(map(_quote, match.methods))))
     if match.path is not None:
         predicates.append(_path(match.path))
-    predicates += [_value(header) for header in match.headers]
+    predicates += [_value(_header_input(header.name), header) for header in match.headers]
+    predicates += [_value(_query_input(one.name), one) for one in match.query]
     return predicates
 
 
@@ -184,8 +185,7 @@ def _path(path: PathMatch) -> Predicate:
             return _regex(given, path.value)
 
 
-def _value(match: ValueMatch) -> Predicate:
-    given = _header_input(match.name)
+def _value(given: xds_extension_pb2.TypedExtensionConfig, match: ValueMatch) -> Predicate:
     return _exact(given, match.value) if match.kind == "exact" else _regex(given, match.value)
 
 
@@ -243,6 +243,10 @@ def _uri_input() -> xds_extension_pb2.TypedExtensionConfig:
 
 def _header_input(name: str) -> xds_extension_pb2.TypedExtensionConfig:
     return _input("header", http_inputs_pb2.HttpRequestHeaderMatchInput(header_name=name))
+
+
+def _query_input(name: str) -> xds_extension_pb2.TypedExtensionConfig:
+    return _input("query", http_inputs_pb2.HttpRequestQueryParamMatchInput(query_param=name))
 
 
 def _input(name: str, message: Message) -> xds_extension_pb2.TypedExtensionConfig:

@@ -11,7 +11,8 @@ import msgspec
 
 from osm.core.envoy import names
 from osm.core.envoy.access import AccessGates, HttpAccess, TcpAccess, open_gates
-from osm.core.envoy.cluster import LocalCluster, ServiceCluster
+from osm.core.envoy.address import is_socket_address
+from osm.core.envoy.cluster import LocalCluster, NowhereCluster, ServiceCluster
 from osm.core.envoy.endpoint import Endpoints
 from osm.core.envoy.filters.traffic_metrics import SourceLabels
 from osm.core.envoy.inbound import (
@@ -28,7 +29,7 @@ from osm.core.envoy.outbound import (
     TcpSplit,
 )
 from osm.core.envoy.route import InboundRoutes, OutboundHost, OutboundRoutes, OutboundRule
-from osm.core.envoy.secret import CertificateSecret, TrustSecret
+from osm.core.envoy.secret import CallersSecret, CertificateSecret, TrustSecret
 from osm.core.envoy.tls import TlsSettings
 from osm.core.model.access import AccessRule
 from osm.core.model.directory import Directory
@@ -41,6 +42,7 @@ from osm.core.xds import types
 
 Value = (
     ServiceCluster
+    | NowhereCluster
     | LocalCluster
     | Endpoints
     | OutboundListener
@@ -54,6 +56,7 @@ Value = (
     | AccessGates
     | CertificateSecret
     | TrustSecret
+    | CallersSecret
 )
 
 HTTP2_SUFFIX = "|h2"
@@ -133,7 +136,7 @@ class Catalog:
             case types.VIRTUAL_HOST:
                 return self._virtual_host(workload, name)
             case types.SECRET:
-                return self._secret(proxy, name)
+                return self._secret(proxy, name) or self._callers(workload, name)
             case types.EXTENSION:
                 return self._tcp_access_by_name(workload, name)
             case types.RUNTIME if name == names.RUNTIME_LAYER:
@@ -169,11 +172,11 @@ class Catalog:
             if backend.port in self.model.services
         )
 
-    def _service_cluster(self, name: str) -> ServiceCluster | None:
+    def _service_cluster(self, name: str) -> ServiceCluster | NowhereCluster | None:
         """A cluster by its own name, or by the address `<ip>:<port>` of a TCP connection."""
         port = self.directory.by_cluster(name) or self.directory.tcp_by_address(name)
         if port is None:
-            return None
+            return NowhereCluster(name) if is_socket_address(name) else None
         return ServiceCluster(
             name=name,
             stat_name=port.cluster_name,
@@ -228,10 +231,19 @@ class Catalog:
         tcp = [p for p in self.model.services.values() if not p.protocol.is_http and p.addresses]
         splits = [(p, self._weighted(self.model.routes[p.name].rules[-1])) for p in sorted(tcp)]
         split = {p.name for p, clusters in splits if clusters != ((p.cluster_name, 1),)}
+        # Envoy refuses a listener that says twice what happens to an address: the first split has it.
+        taken: set[tuple[int, str]] = set()
+        tcp_splits: list[TcpSplit] = []
+        for port, clusters in splits:
+            ips = tuple(ip for ip in port.addresses if (port.name.port, ip) not in taken)
+            if port.name in split and ips:
+                tcp_splits.append(TcpSplit(port.name.port, ips, clusters))
+                taken.update((port.name.port, ip) for ip in ips)
         exceptions: dict[int, set[str]] = {}
         for port in tcp:
             if port.name.port in self._http_ports and port.name not in split:
-                exceptions.setdefault(port.name.port, set()).update(port.addresses)
+                free = {ip for ip in port.addresses if (port.name.port, ip) not in taken}
+                exceptions.setdefault(port.name.port, set()).update(free)
         return [
             OutboundListener(
                 source=source,
@@ -239,12 +251,9 @@ class Catalog:
                 tcp_exceptions=tuple(
                     TcpException(port, tuple(sorted(ips)))
                     for port, ips in sorted(exceptions.items())
+                    if ips
                 ),
-                tcp_splits=tuple(
-                    TcpSplit(p.name.port, p.addresses, clusters)
-                    for p, clusters in splits
-                    if p.name in split
-                ),
+                tcp_splits=tuple(tcp_splits),
             )
         ]
 
@@ -377,6 +386,20 @@ class Catalog:
 
     def _tcp_access_by_name(self, workload: Workload, name: str) -> TcpAccess | None:
         return next((a for a in self._all_tcp_access(workload) if a.name == name), None)
+
+    def _callers(self, workload: Workload, name: str) -> CallersSecret | None:
+        """Whose certificates a TCP port of the workload accepts: those of its rules' sources."""
+        number = names.parse_port(name, "tcp-callers")
+        access = next((a for a in self._all_tcp_access(workload) if a.port == number), None)
+        if access is None:
+            return None
+        return CallersSecret(
+            name,
+            self._credentials.bundle,
+            access.trust_domain,
+            access.permissive,
+            tuple(sorted({source for rule in access.rules for source in rule.sources})),
+        )
 
     # Secrets
 

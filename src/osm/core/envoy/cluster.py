@@ -20,6 +20,8 @@ CONNECT_TIMEOUT = Duration(seconds=5)
 MAXIMUM = UInt32Value(value=2**32 - 1)
 # A connection keeps the certificate that it began with: its age bounds how long an old one serves.
 MAXIMUM_CONNECTION_AGE = Duration(seconds=3600)
+NOWHERE = "nowhere"
+"""What stats call all addresses that the mesh does not know, so that a scan makes no new series."""
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -34,6 +36,16 @@ class ServiceCluster(msgspec.Struct, frozen=True, order=True, gc=False):
     tls: TlsSettings
     namespace: str
     service: str
+
+
+class NowhereCluster(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A cluster for an address that the mesh does not know: without endpoints it refuses at once.
+
+    With no cluster at all Envoy, which stays subscribed to the name, would let every connection but
+    the first wait for the time limit of on-demand discovery (measured with Envoy 1.40).
+    """
+
+    name: str
 
 
 class LocalCluster(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -72,6 +84,15 @@ def _labels(value: ServiceCluster) -> base_pb2.Metadata:
     labels = {"namespace": value.namespace, "kind": "Service", "name": value.service, "pod": ""}
     fields = {name: Value(string_value=text) for name, text in labels.items()}
     return base_pb2.Metadata(filter_metadata={METADATA: Struct(fields=fields)})
+
+
+def build_nowhere_cluster(value: NowhereCluster) -> cluster_pb2.Cluster:
+    return cluster_pb2.Cluster(
+        name=value.name,
+        alt_stat_name=NOWHERE,
+        type=cluster_pb2.Cluster.STATIC,
+        load_assignment=endpoint_pb2.ClusterLoadAssignment(cluster_name=value.name),
+    )
 
 
 def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:

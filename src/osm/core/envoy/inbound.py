@@ -17,7 +17,7 @@ from osm.core.envoy.filters.denials import (
 from osm.core.envoy.filters.extension import network_filter
 from osm.core.envoy.filters.rbac import http_rbac, tcp_rbac
 from osm.core.envoy.filters.request_path import request_path
-from osm.core.envoy.names import INBOUND_LISTENER, INBOUND_PORT, inbound_routes
+from osm.core.envoy.names import INBOUND_LISTENER, INBOUND_PORT, inbound_routes, tcp_callers
 from osm.core.envoy.tls import TlsSettings, downstream_tls
 from osm.core.model.identity import Identity
 from osm.core.model.workload import Address, SocketAddress
@@ -76,7 +76,11 @@ def build_inbound_listener(value: InboundListener) -> listener_pb2.Listener:
 def _chain(value: InboundListener, port: InboundPort) -> Chain:
     chain = Chain(
         name=f"inbound_{port.port}_{'http' if port.is_http else 'tcp'}",
-        transport_socket=downstream_tls(value.tls, alpn=("h2",) if port.is_http else ()),
+        transport_socket=downstream_tls(value.tls, alpn=("h2",))
+        if port.is_http
+        # Network RBAC looks when the caller sends its first byte, and a server that speaks first has
+        # spoken by then (measured with Envoy 1.40): who may not connect fails in the handshake.
+        else downstream_tls(value.tls, alpn=(), callers=tcp_callers(port.port)),
         filters=_http_filters(value, port) if port.is_http else _tcp_filters(port),
     )
     chain.transport_socket_connect_timeout.FromSeconds(10)

@@ -40,6 +40,11 @@ def tcp_access(port: int) -> str:
     return f"tcp-access.{port}"
 
 
+def tcp_callers(port: int) -> str:
+    """The secret that says whose certificates a TCP port accepts."""
+    return f"tcp-callers.{port}"
+
+
 def parse_port(name: str, prefix: str) -> int | None:
     """The port in names such as `rds-inbound.<port>`, or None for another name."""
     head, _, number = name.rpartition(".")

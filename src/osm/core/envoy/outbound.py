@@ -148,7 +148,9 @@ def _address_match(port: int, addresses: tuple[str, ...]) -> Match:
     return Match(
         destination_port=UInt32Value(value=port),
         prefix_ranges=[
-            address_pb2.CidrRange(address_prefix=ip, prefix_len=UInt32Value(value=32))
+            address_pb2.CidrRange(
+                address_prefix=ip, prefix_len=UInt32Value(value=128 if ":" in ip else 32)
+            )
             for ip in addresses
         ],
     )

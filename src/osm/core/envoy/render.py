@@ -9,8 +9,10 @@ from osm.core.envoy.access import AccessGates, TcpAccess, build_gates, build_tcp
 from osm.core.envoy.catalog import Value
 from osm.core.envoy.cluster import (
     LocalCluster,
+    NowhereCluster,
     ServiceCluster,
     build_local_cluster,
+    build_nowhere_cluster,
     build_service_cluster,
 )
 from osm.core.envoy.endpoint import Endpoints, build_endpoints
@@ -33,8 +35,10 @@ from osm.core.envoy.route import (
     build_outbound_routes,
 )
 from osm.core.envoy.secret import (
+    CallersSecret,
     CertificateSecret,
     TrustSecret,
+    build_callers_secret,
     build_certificate_secret,
     build_trust_secret,
 )
@@ -45,6 +49,7 @@ from osm.core.xds.resource import Resource, make_resource
 _BUILDERS: dict[type, Callable[[Any], Message]] = {
     ServiceCluster: build_service_cluster,
     LocalCluster: build_local_cluster,
+    NowhereCluster: build_nowhere_cluster,
     Endpoints: build_endpoints,
     OutboundListener: build_outbound_listener,
     ExplicitHttpListener: build_explicit_http_listener,
@@ -57,6 +62,7 @@ _BUILDERS: dict[type, Callable[[Any], Message]] = {
     AccessGates: build_gates,
     CertificateSecret: build_certificate_secret,
     TrustSecret: build_trust_secret,
+    CallersSecret: build_callers_secret,
 }
 
 

@@ -4,6 +4,8 @@ import msgspec
 
 from osm._envoy.envoy.config.core.v3 import base_pb2
 from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2
+from osm.core.envoy.tls import any_workload, these_workloads
+from osm.core.model.identity import Identity
 
 
 class CertificateSecret(msgspec.Struct, frozen=True, gc=False):
@@ -24,6 +26,17 @@ class TrustSecret(msgspec.Struct, frozen=True, gc=False):
     bundle: bytes
 
 
+class CallersSecret(msgspec.Struct, frozen=True, gc=False):
+    """The roots to trust (PEM), and of whom alone certificates are accepted: `identities`, or every
+    workload of the trust domain when there are no rules (`anyone`)."""
+
+    name: str
+    bundle: bytes
+    trust_domain: str
+    anyone: bool
+    identities: tuple[Identity, ...] = ()
+
+
 def build_certificate_secret(value: CertificateSecret) -> secret_pb2.Secret:
     return secret_pb2.Secret(
         name=value.name,
@@ -32,6 +45,19 @@ def build_certificate_secret(value: CertificateSecret) -> secret_pb2.Secret:
             private_key=base_pb2.DataSource(inline_bytes=value.private_key),
         ),
     )
+
+
+def build_callers_secret(value: CallersSecret) -> secret_pb2.Secret:
+    context = common_pb2.CertificateValidationContext(
+        trusted_ca=base_pb2.DataSource(inline_bytes=value.bundle)
+    )
+    if value.anyone:
+        context.match_typed_subject_alt_names.append(any_workload(value.trust_domain))
+    else:
+        context.match_typed_subject_alt_names.extend(
+            these_workloads(value.trust_domain, value.identities)
+        )
+    return secret_pb2.Secret(name=value.name, validation_context=context)
 
 
 def build_trust_secret(value: TrustSecret) -> secret_pb2.Secret:

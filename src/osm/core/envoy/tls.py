@@ -59,29 +59,51 @@ def upstream_tls(
     tls: TlsSettings, *, sni: str, identities: tuple[Identity, ...], alpn: tuple[str, ...]
 ) -> base_pb2.TransportSocket:
     """Present our certificate; accept the service's identities and no other."""
-    # Without a matcher Envoy accepts every certificate of the mesh: one that nobody has closes it.
-    uris = tuple(i.spiffe_id for i in identities) or (f"spiffe://{tls.trust_domain}/nobody",)
+    accepted = these_workloads(tls.trust_domain, identities)
     context = tls_pb2.UpstreamTlsContext(
-        sni=sni,
-        common_tls_context=_common(
-            tls, tuple(string_pb2.StringMatcher(exact=uri) for uri in uris), alpn
-        ),
+        sni=sni, common_tls_context=_common(tls, accepted, alpn, ROOT_CERTIFICATES)
     )
     return _socket(context)
 
 
-def downstream_tls(tls: TlsSettings, *, alpn: tuple[str, ...]) -> base_pb2.TransportSocket:
-    """Demand a certificate of a workload of this trust domain. Who may do what is decided later."""
-    workloads = string_pb2.StringMatcher(prefix=f"spiffe://{tls.trust_domain}/ns/")
+def downstream_tls(
+    tls: TlsSettings, *, alpn: tuple[str, ...], callers: str = ""
+) -> base_pb2.TransportSocket:
+    """Demand a certificate: of any workload of this trust domain, for access rules to decide later
+    who may do what; or with `callers`, the name of a `CallersSecret`, of those alone."""
+    accepted = () if callers else (any_workload(tls.trust_domain),)
     context = tls_pb2.DownstreamTlsContext(
         require_client_certificate=BoolValue(value=True),
-        common_tls_context=_common(tls, (workloads,), alpn),
+        common_tls_context=_common(tls, accepted, alpn, callers or ROOT_CERTIFICATES),
     )
     return _socket(context)
+
+
+def any_workload(trust_domain: str) -> common_pb2.SubjectAltNameMatcher:
+    """Fits every workload of a trust domain, and no proxy's bootstrap certificate."""
+    return _uri(string_pb2.StringMatcher(prefix=f"spiffe://{trust_domain}/ns/"))
+
+
+def these_workloads(
+    trust_domain: str, identities: tuple[Identity, ...]
+) -> tuple[common_pb2.SubjectAltNameMatcher, ...]:
+    """Fit these identities and no other. Never empty: without a matcher Envoy accepts every
+    certificate of the mesh, and one that nobody has closes it."""
+    uris = tuple(i.spiffe_id for i in identities) or (f"spiffe://{trust_domain}/nobody",)
+    return tuple(_uri(string_pb2.StringMatcher(exact=uri)) for uri in uris)
+
+
+def _uri(matcher: string_pb2.StringMatcher) -> common_pb2.SubjectAltNameMatcher:
+    return common_pb2.SubjectAltNameMatcher(
+        san_type=common_pb2.SubjectAltNameMatcher.URI, matcher=matcher
+    )
 
 
 def _common(
-    tls: TlsSettings, uris: tuple[string_pb2.StringMatcher, ...], alpn: tuple[str, ...]
+    tls: TlsSettings,
+    accepted: tuple[common_pb2.SubjectAltNameMatcher, ...],
+    alpn: tuple[str, ...],
+    trust: str,
 ) -> tls_pb2.CommonTlsContext:
     return tls_pb2.CommonTlsContext(
         tls_params=common_pb2.TlsParameters(
@@ -95,14 +117,9 @@ def _common(
         tls_certificate_sds_secret_configs=[_sds(SERVICE_CERTIFICATE)],
         combined_validation_context=tls_pb2.CommonTlsContext.CombinedCertificateValidationContext(
             default_validation_context=common_pb2.CertificateValidationContext(
-                match_typed_subject_alt_names=[
-                    common_pb2.SubjectAltNameMatcher(
-                        san_type=common_pb2.SubjectAltNameMatcher.URI, matcher=matcher
-                    )
-                    for matcher in uris
-                ]
+                match_typed_subject_alt_names=accepted
             ),
-            validation_context_sds_secret_config=_sds(ROOT_CERTIFICATES),
+            validation_context_sds_secret_config=_sds(trust),
         ),
     )
 

@@ -11,6 +11,7 @@ from osm.core.model.request import (
     Request,
     fits,
     has_escaped_slash,
+    is_refused_path,
     normalise_path,
     split_target,
 )
@@ -54,6 +55,10 @@ def _explain_http(
     model: Model, question: Question, source: Workload, port: ServicePort, steps: list[Step]
 ) -> Explanation:
     raw_path, query = split_target(question.path or "/")
+    if is_refused_path(raw_path):
+        text = "a path that no URL can have is answered with 400"
+        steps.append(Step("path", "failed", text))
+        return _end(question, steps, "refused", text)
     if has_escaped_slash(raw_path):
         text = "a path with an escaped slash is redirected (307) to the plain path, which is what counts"
         steps.append(Step("path", "failed", text))

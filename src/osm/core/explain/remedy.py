@@ -1,6 +1,7 @@
 """What to add so that a denied request passes: objects that can be applied as they are printed."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import msgspec
 
@@ -12,6 +13,13 @@ from osm.core.model.service import ServicePort
 
 Object = Mapping[str, object]
 
+METHODS = frozenset(
+    {"GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+)
+"""Methods that an HTTPRouteGroup can name."""
+LONGEST = 500
+"""Characters of a path that a regex of ours may have; `core.api` refuses those that cost too much."""
+
 
 def remedy_for(
     model: Model,
@@ -19,28 +27,53 @@ def remedy_for(
     targets: Sequence[tuple[Identity, ServicePort]],
     request: Request | None,
 ) -> str:
-    """YAML of the TrafficTargets (and route groups) that would allow it. An existing match of the
-    destination that fits the request is used again; otherwise one for exactly this request is made.
+    """YAML of the TrafficTargets (and route groups) that would allow it.
+
+    An existing match of the destination that fits the request is used again; otherwise one for
+    exactly this request is made. No name is that of an object which has a part in access already.
     """
-    documents: list[Object] = []
+    taken = _names(model)
+    documents: dict[tuple[Identity, object], list[Object]] = {}
     for destination, port in sorted(set(targets)):
-        documents += _documents(model, source, destination, port, request)
-    return "---\n".join(_yaml(document) for document in documents)
+        known = _existing_rule(model, destination, port, request)
+        # One answer for two ports of a destination, unless it is about the port.
+        place = known.match_origin if known else (port.target_port if request is None else None)
+        if (destination, place) not in documents:
+            name = _free_name(source, destination, taken)
+            made = _documents(name, source, destination, port, request, known)
+            documents[destination, place] = made
+    return "---\n".join(_yaml(document) for made in documents.values() for document in made)
+
+
+def _names(model: Model) -> set[tuple[str, str]]:
+    """Namespace and name of every object that access rules come from, or are said not to."""
+    rules = (rule for found in model.access.values() for rule in found)
+    origins = [o for rule in rules for o in (rule.origin, rule.match_origin) if o is not None]
+    origins += [finding.origin for finding in model.findings if finding.origin is not None]
+    return {(origin.namespace, origin.name) for origin in origins}
+
+
+def _free_name(source: Identity, destination: Identity, taken: set[tuple[str, str]]) -> str:
+    base = f"{source.service_account}-to-{destination.service_account}"
+    if source.namespace != destination.namespace:
+        base = f"{source.namespace}-{base}"
+    base = base[:240].rstrip("-.")
+    spellings = (base if number == 1 else f"{base}-{number}" for number in count(1))
+    name = next(name for name in spellings if (destination.namespace, name) not in taken)
+    taken.add((destination.namespace, name))
+    return name
 
 
 def _documents(
-    model: Model,
+    name: str,
     source: Identity,
     destination: Identity,
     port: ServicePort,
     request: Request | None,
+    known: AccessRule | None,
 ) -> list[Object]:
-    name = f"{source.service_account}-to-{destination.service_account}"[:253]
-    if source.namespace != destination.namespace:
-        name = f"{source.namespace}-{name}"[:253]
-    known = _existing_rule(model, destination, port, request)
     if known is not None and known.match_origin is not None:
-        match_name = known.match_origin.field.partition("(")[2].rstrip(")")
+        match_name = known.match_origin.field.partition(" (")[2].removesuffix(")")
         rule: dict[str, object] = {"kind": known.match_origin.kind, "name": known.match_origin.name}
         if match_name:
             rule["matches"] = [match_name]
@@ -49,7 +82,11 @@ def _documents(
         spec: Object = {"matches": {"ports": [port.target_port]}}
         route = _object("specs.smi-spec.io/v1alpha4", "TCPRoute", destination.namespace, name, spec)
         return [route, _target(name, source, destination, {"kind": "TCPRoute", "name": name})]
-    match = {"name": "request", "pathRegex": _literal(request.path), "methods": [request.method]}
+    match = {
+        "name": "request",
+        "pathRegex": _regex(request.path),
+        "methods": [request.method if request.method in METHODS else "*"],
+    }
     group = _object(
         "specs.smi-spec.io/v1alpha4",
         "HTTPRouteGroup",
@@ -107,9 +144,10 @@ def _object(version: str, kind: str, namespace: str, name: str, spec: Object) ->
     }
 
 
-def _literal(path: str) -> str:
-    """The path as a regex that fits only itself."""
-    return "".join("\\" + c if c in r"\.+*?()|[]{}^$" else c for c in path)
+def _regex(path: str) -> str:
+    """The path as a regex that fits only itself, or its beginning where that would be too large."""
+    literal = "".join("\\" + c if c in r"\.+*?()|[]{}^$" else c for c in path[:LONGEST])
+    return literal + ".*" if len(path) > LONGEST else literal
 
 
 def _yaml(document: Object) -> str:

@@ -71,13 +71,17 @@ def service_names(host: str, namespace: str) -> list[ServiceName]:
     """
     if "." not in host:
         return [ServiceName(namespace, host)]
+    is_whole = False
     for suffix in ("svc.cluster.local", "svc.cluster", "svc"):
         if host.endswith("." + suffix):
-            host = host.removesuffix("." + suffix)
+            host, is_whole = host.removesuffix("." + suffix), True
             break
     match host.split("."):
-        case [service, space]:
-            return [ServiceName(space, service)]
+        case [first, second] if is_whole:
+            return [ServiceName(second, first)]
+        case [first, second]:
+            # DNS looks in the caller's own namespace first: there it is a pod of a service.
+            return [ServiceName(namespace, second, first), ServiceName(second, first)]
         case [pod, service, space]:
             return [ServiceName(space, service, pod)]
     return []

@@ -47,7 +47,8 @@ def has_escaped_slash(path: str) -> bool:
 
 def is_refused_path(path: str) -> bool:
     """Such a request is answered with 400, before any rule looks at it."""
-    return not path.startswith("/") or "%00" in path or any(not "!" <= c <= "~" for c in path)
+    is_plain = all("!" <= c <= "~" and c != "#" for c in path)
+    return not is_plain or not path.startswith("/") or "%00" in path
 
 
 def normalise_path(path: str) -> str:
@@ -76,16 +77,28 @@ def normalise_path(path: str) -> str:
 
 
 def _decode_unreserved(path: str) -> str:
-    parts = path.split("%")
-    out = [parts[0]]
-    for part in parts[1:]:
-        if len(part) >= 2 and part[0] in _HEX and part[1] in _HEX:
-            byte = int(part[:2], 16)
-            if byte in _UNRESERVED:
-                out.append(chr(byte) + part[2:])
-                continue
-        out.append("%" + part)
+    head, *parts = path.split("%")
+    out = [head]
+    broken = -1
+    for part in parts:
+        if not _is_escape(part[:2]):
+            broken = len(out)
+            out.append("%" + part)
+            continue
+        byte = int(part[:2], 16)
+        if byte not in _UNRESERVED:
+            out.append("%" + part)
+            continue
+        out.append(chr(byte) + part[2:])
+        # What was no escape must not become one: `%2%41` is not `%2A`.
+        if 0 <= broken and _is_escape("".join(out[broken:])[1:3]):
+            out[broken] = "%25" + out[broken][1:]
+            broken = -1
     return "".join(out)
+
+
+def _is_escape(digits: str) -> bool:
+    return len(digits) == 2 and digits[0] in _HEX and digits[1] in _HEX
 
 
 def fits(match: HttpMatch, request: Request) -> bool:

@@ -5,18 +5,22 @@ on; `respond` turns the present resources into the responses that bring the prox
 refused version is not sent again; what the proxy had before stays in place, as Envoy does by itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
 import msgspec
 
 from osm.core.xds import types
-from osm.core.xds.resource import Resource, encode_response, make_empty
+from osm.core.xds.resource import EMPTY_VERSION, Resource, encode_response, make_empty
 
 Lookup = Callable[[str, str], Resource | None]
 """The present resource of a type and name, or None when there is none for this proxy."""
 
 ABSENT = ""
 """The version of a resource that was asked for and does not exist."""
+
+REFUSALS_KEPT = 20
+PENDING_KEPT = 1000
+"""A proxy that acknowledges nothing must not take ever more memory."""
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +41,17 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     removed: tuple[str, ...]
 
 
+class Received(msgspec.Struct, frozen=True, gc=False):
+    """What a request means for its type. `dropped` is no longer held, whoever asked for it."""
+
+    asked: frozenset[str] = frozenset()
+    """Names that must be answered, whatever their version."""
+    everything: bool = False
+    """The type must be looked at whole: its first request, or "everything that is mine" anew."""
+    dropped: frozenset[str] = frozenset()
+    refusal: Refusal | None = None
+
+
 class TypeState(msgspec.Struct):
     """What a proxy holds of one type."""
 
@@ -52,8 +67,8 @@ class TypeState(msgspec.Struct):
     acknowledged: int = 0
     refused: int = 0
     last_error: str = ""
-    refused_names: frozenset[str] = frozenset()
-    """What the last refusal was about; empty as soon as a later response was accepted."""
+    refusals: tuple[frozenset[str], ...] = ()
+    """What was refused, response by response, until something of it was accepted or dropped."""
 
 
 class DeltaStream:
@@ -73,35 +88,47 @@ class DeltaStream:
         subscribe: Iterable[str] = (),
         unsubscribe: Iterable[str] = (),
         initial_versions: Mapping[str, str] | None = None,
-    ) -> tuple[set[str], Refusal | None]:
-        """Take one request in. Returns the names newly asked for, which must be answered whatever
-        their version, and the refusal if it was one. Requests beyond the name limit are cut.
-        """
+    ) -> Received:
+        """Take one request in. Names beyond the limit are cut; types that we do not serve count
+        nothing."""
+        if type_url not in types.ORDER:
+            return Received()
         state = self.types.setdefault(type_url, TypeState())
         refusal = self._settle(state, type_url, nonce, error) if nonce else None
-        asked = set(subscribe)
-        if type_url in types.WILDCARD_TYPES:
-            # A first request that names nothing asks for everything (legacy wildcard).
-            if "*" in asked or (not state.started and not asked):
-                state.wildcard = True
-        asked.discard("*")
-        asked = set(sorted(asked - state.names)[: max(0, self._name_limit - len(state.names))]) | (
-            asked & state.names
-        )
-        state.started = True
+        is_first, state.started = not state.started, True
+        wanted, unwanted = set(subscribe), set(unsubscribe)
+        had_everything = state.wildcard
+        # A first request that names nothing asks for everything (legacy wildcard).
+        if type_url in types.WILDCARD_TYPES and ("*" in wanted or (is_first and not wanted)):
+            state.wildcard = True
+        wanted -= unwanted | {"*"}
+        room = max(0, self._name_limit - len(state.names))
+        asked = wanted & state.names | set(sorted(wanted - state.names)[:room])
         state.names |= asked
-        for name, version in (initial_versions or {}).items():
-            state.versions.setdefault(name, version)
-        gone = set(unsubscribe)
-        if "*" in gone:
-            state.wildcard = False
-        state.names -= gone
-        for name in gone:
-            state.versions.pop(name, None)
-        if initial_versions:
+        if is_first:
+            for name in sorted(initial_versions or {})[: self._name_limit]:
+                version = (initial_versions or {})[name]
+                state.versions[name] = ABSENT if version == EMPTY_VERSION else version
             # After a reconnection what is held and unchanged is not sent again.
-            asked = {name for name in asked if name not in initial_versions}
-        return asked, refusal
+            asked -= state.versions.keys()
+        dropped = self._drop(state, unwanted)
+        if state.wildcard:
+            # Whether these are still held, as part of everything, the proxy cannot know.
+            asked |= dropped
+        everything = is_first or (state.wildcard and not had_everything)
+        return Received(frozenset(asked), everything, frozenset(dropped), refusal)
+
+    @staticmethod
+    def _drop(state: TypeState, unwanted: set[str]) -> set[str]:
+        if "*" in unwanted:
+            state.wildcard = False
+            unwanted = unwanted | (state.versions.keys() - state.names)
+        dropped = (unwanted - {"*"}) & (state.names | state.versions.keys())
+        state.names -= dropped
+        for name in dropped:
+            state.versions.pop(name, None)
+        state.refusals = tuple(rest for each in state.refusals if (rest := each - dropped))
+        return dropped
 
     def _settle(
         self, state: TypeState, type_url: str, nonce: str, error: str | None
@@ -109,15 +136,17 @@ class DeltaStream:
         names = state.pending.pop(nonce, None)
         if names is None:
             return None  # not ours, or settled before
+        # A response is refused as a whole: what was wrong is mended when any of it is accepted.
+        state.refusals = tuple(each for each in state.refusals if not each & set(names))
         if error is None:
             state.acknowledged += 1
-            if not state.refused_names or state.refused_names & set(names):
-                state.refused_names = frozenset()
+            if not state.refusals:
                 state.last_error = ""
             return None
         state.refused += 1
         state.last_error = error
-        state.refused_names = frozenset(names)
+        if names:
+            state.refusals = (*state.refusals[1 - REFUSALS_KEPT :], frozenset(names))
         return Refusal(type_url, names, error)
 
     def respond(
@@ -125,12 +154,12 @@ class DeltaStream:
         lookup: Lookup,
         wildcard: Callable[[str], tuple[str, ...]],
         *,
-        asked: Mapping[str, set[str]] | None = None,
-        changed: Mapping[str, set[str]] | None = None,
+        asked: Mapping[str, Set[str]] | None = None,
+        changed: Mapping[str, Set[str]] | None = None,
     ) -> list[Response]:
         """Responses that bring the proxy up to date: additions in order, then removals.
 
-        `asked` names are answered even when unchanged. With `changed`, only those names are looked at.
+        `asked` names are answered even when unchanged. With `changed`, only those are looked at.
         """
         additions: list[Response] = []
         removals: list[Response] = []
@@ -138,9 +167,14 @@ class DeltaStream:
             state = self.types.get(type_url)
             if state is None:
                 continue
-            must = (asked or {}).get(type_url, set())
-            look = self._candidates(state, type_url, wildcard, changed, must)
-            fresh, gone = self._difference(state, type_url, look, must, lookup)
+            held = state.names | state.versions.keys()
+            if state.wildcard:
+                held |= set(wildcard(type_url))
+            must = set((asked or {}).get(type_url, ()))
+            look = held if changed is None else held & (must | changed.get(type_url, set()))
+            fresh, gone = self._difference(state, type_url, sorted(look), must & held, lookup)
+            if state.wildcard:
+                gone += tuple(sorted(must - held))
             # Envoy goes on only when "everything of mine" was answered, be it with nothing.
             unanswered = state.wildcard and not state.sent
             if fresh or unanswered:
@@ -148,21 +182,6 @@ class DeltaStream:
             if gone:
                 removals.append(self._response(state, type_url, (), gone))
         return additions + removals[::-1]
-
-    def _candidates(
-        self,
-        state: TypeState,
-        type_url: str,
-        wildcard: Callable[[str], tuple[str, ...]],
-        changed: Mapping[str, set[str]] | None,
-        must: set[str],
-    ) -> list[str]:
-        held = state.names | set(state.versions)
-        if state.wildcard:
-            held |= set(wildcard(type_url))
-        if changed is not None:
-            held &= changed.get(type_url, set()) | must
-        return sorted(held | must)
 
     @staticmethod
     def _difference(
@@ -172,21 +191,21 @@ class DeltaStream:
         gone: list[str] = []
         for name in look:
             resource = lookup(type_url, name)
-            had = state.versions.get(name)
+            had = state.versions.get(name, ABSENT)
             if resource is not None:
                 if had != resource.version or name in must:
                     fresh.append(resource)
                     state.versions[name] = resource.version
-            elif had in (None, ABSENT) and name in must and type_url == types.VIRTUAL_HOST:
+                continue
+            if name in must and type_url == types.VIRTUAL_HOST:
                 # Envoy answers 404 at once; after a removal the request would wait (measured).
                 fresh.append(make_empty(name, aliases=(name,)))
-                state.versions[name] = ABSENT
-            elif had not in (None, ABSENT) or name in must:
+            if had != ABSENT or (name in must and type_url != types.VIRTUAL_HOST):
                 gone.append(name)
-                if name in state.names:
-                    state.versions[name] = ABSENT
-                else:
-                    state.versions.pop(name, None)
+            if name in state.names:
+                state.versions[name] = ABSENT
+            else:
+                state.versions.pop(name, None)
         return tuple(fresh), tuple(gone)
 
     def _response(
@@ -200,10 +219,12 @@ class DeltaStream:
         nonce = str(self._nonce)
         names = tuple(resource.name for resource in fresh)
         state.pending[nonce] = names + gone
+        if len(state.pending) > PENDING_KEPT:
+            del state.pending[next(iter(state.pending))]
         state.sent += 1
         return Response(type_url, nonce, encode_response(type_url, nonce, fresh, gone), names, gone)
 
     @property
     def in_sync(self) -> bool:
         """Everything sent is acknowledged, and nothing is refused."""
-        return all(not s.pending and not s.refused_names for s in self.types.values())
+        return all(not s.pending and not s.refusals for s in self.types.values())

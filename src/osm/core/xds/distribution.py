@@ -62,6 +62,8 @@ class Distribution(Generic[Q, V]):
         self._own: dict[tuple[int, str], tuple[str, ...]] = {}
         self._rendered: dict[V, Resource] = {}
         self.built_total = 0
+        self.failures: dict[tuple[str, str], str] = {}
+        """Resources, by type and name, that cannot be built from what the model says, and why."""
 
     def attach(self, stream: int, proxy: Q) -> None:
         self._proxies[stream] = proxy
@@ -82,7 +84,13 @@ class Distribution(Generic[Q, V]):
         return names
 
     def lookup(self, stream: int, type_url: str, name: str) -> Resource | None:
-        """The present resource, held for this stream from now on."""
+        """The present resource, held for this stream from now on.
+
+        There is none for a proxy that is not known any more: what it sees must not become what
+        others see, who share the resource with it.
+        """
+        if not self._catalog.is_known(self._proxies[stream]):
+            return None
         key = self._keys[stream].get((type_url, name))
         if key is None:
             key = (type_url, name, self._catalog.scope(self._proxies[stream], type_url, name))
@@ -90,7 +98,8 @@ class Distribution(Generic[Q, V]):
         held = self._held.get(key)
         if held is None:
             value = self._catalog.value(self._proxies[stream], type_url, name)
-            held = self._held[key] = Held(value, self._resource(type_url, name, value))
+            held = self._held[key] = Held(None, None)
+            self._set(key, held, value)
         held.holders.add(stream)
         return held.resource
 
@@ -101,6 +110,10 @@ class Distribution(Generic[Q, V]):
             if key is not None:
                 self._release(stream, key)
 
+    def release_own(self, stream: int, type_url: str) -> None:
+        """A stream no longer wants everything of a type that is its own."""
+        self._own.pop((stream, type_url), None)
+
     def update(self, catalog: Catalog[Q, V]) -> Outcome:
         """Take a new catalog; say which streams hold something that it changes."""
         self._catalog = catalog
@@ -108,10 +121,8 @@ class Distribution(Generic[Q, V]):
         built_before = self.built_total
         for key, held in self._held.items():
             value = self._value(key, held)
-            if value == held.value:
+            if value == held.value or not self._set(key, held, value):
                 continue
-            held.value = value
-            held.resource = self._resource(key[0], key[1], value)
             for stream in held.holders:
                 changes.setdefault(stream, {}).setdefault(key[0], set()).add(key[1])
         for (stream, type_url), before in list(self._own.items()):
@@ -131,7 +142,18 @@ class Distribution(Generic[Q, V]):
                 return self._catalog.value(proxy, type_url, name)
         return None
 
-    def _resource(self, type_url: str, name: str, value: V | None) -> Resource | None:
+    def _set(self, key: Key, held: Held[V], value: V | None) -> bool:
+        """Whether the value could be rendered. If not, what is held stays, and is tried again."""
+        try:
+            held.resource = self._resource(value)
+        except Exception as error:  # noqa: BLE001 - a builder's mistake must harm nothing else
+            self.failures[key[:2]] = f"{type(error).__name__}: {error}"
+            return False
+        held.value = value
+        self.failures.pop(key[:2], None)
+        return True
+
+    def _resource(self, value: V | None) -> Resource | None:
         if value is None:
             return None
         known = self._rendered.get(value)
@@ -147,3 +169,4 @@ class Distribution(Generic[Q, V]):
         held.holders.discard(stream)
         if not held.holders:
             del self._held[key]
+            self.failures.pop(key[:2], None)

@@ -8,6 +8,8 @@ from google.protobuf.message import Message
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.core.model.origin import Origin
 
+EMPTY_VERSION = "none"
+
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
     """One named resource. `wire` is a serialised `envoy.service.discovery.v3.Resource`.
@@ -35,8 +37,8 @@ def make_resource(
 
 def make_empty(name: str, *, aliases: tuple[str, ...] = ()) -> Resource:
     """A resource that says that there is nothing of that name."""
-    resource = discovery_pb2.Resource(name=name, aliases=aliases, version="none")
-    return Resource(name, "none", resource.SerializeToString(deterministic=True))
+    resource = discovery_pb2.Resource(name=name, aliases=aliases, version=EMPTY_VERSION)
+    return Resource(name, EMPTY_VERSION, resource.SerializeToString(deterministic=True))
 
 
 def encode_response(

@@ -18,6 +18,8 @@ from osm.core.model.identity import Identity
 
 DENIED_HEADER = "x-osm-denied"
 PORT_TAG = "osm.port"
+UNKNOWN_CALLER = "SAN matcher"
+"""What Envoy says of a handshake with a valid certificate of somebody that was not to connect."""
 _BODY = (
     "access denied by the mesh: {source} may not %REQ(:METHOD)% %PATH(NQ:PATH)% "
     "of {destination} (%RESPONSE_CODE_DETAILS%)\n"
@@ -99,9 +101,18 @@ def _denied_request() -> accesslog_pb2.AccessLogFilter:
 
 
 def _refused_connection() -> accesslog_pb2.AccessLogFilter:
-    """Network RBAC leaves no metadata behind, only the reason for which the connection ended."""
+    """Connections that network RBAC ended, or for whose caller the handshake found no access rule.
+
+    Neither leaves metadata behind, only a reason. An attribute that is not there is an error in CEL.
+    """
     expression = cel_pb2.ExpressionFilter(
-        expression="connection.termination_details.startsWith('rbac_access_denied')"
+        expression=" || ".join(
+            f"has(connection.{attribute}) && connection.{attribute}.contains('{text}')"
+            for attribute, text in (
+                ("termination_details", "rbac_access_denied"),
+                ("transport_failure_reason", UNKNOWN_CALLER),
+            )
+        )
     )
     only = accesslog_pb2.AccessLogFilter()
     only.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
