@@ -2,7 +2,7 @@
 
 import click
 
-from osm.cli.names import shortened
+from osm.cli.names import OBJECT, shortened
 from osm.core.api.registry import KINDS, Kind, find_kind
 
 _ALL = "all"
@@ -25,6 +25,12 @@ def parse_kinds(text: str) -> tuple[Kind, ...]:
             kinds = (kind,)
         found |= {(kind.group, kind.kind): kind for kind in kinds}
     return tuple(found.values())
+
+
+def split_reference(text: str, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Read `KIND/NAME`, which is what `apply` and `-o name` print, as a kind and its first name."""
+    kind, slash, name = text.partition("/")
+    return (kind, (OBJECT.convert(name, None, None), *names)) if slash else (text, names)
 
 
 def is_pod(kind: Kind) -> bool:

@@ -20,7 +20,7 @@ from osm.local.files import FileSource
 from osm.local.output import Logs
 from osm.ports import AppliedObject, LogLine
 from osm.runtime.control_core import ControlCore
-from osm.runtime.view import edge_views, object_views, proxy_views, workload_views
+from osm.runtime.view import denial_views, edge_views, object_views, proxy_views, workload_views
 from osm.telemetry.traffic import TrafficWindow
 
 WINDOW_S = 5.0
@@ -89,7 +89,7 @@ class RunningMeshApi:
                 model, self._core.control_plane.by_proxy(), time.monotonic(), self._expiry()
             ),
             objects=object_views(self.objects(), findings),
-            denials=denials[:50],
+            denials=denial_views(model, denials[:50]),
             findings=findings,
             push=self._core.pipeline.last_push,
             counters=tuple(sorted(self._facts.counters.items())),

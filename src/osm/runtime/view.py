@@ -8,6 +8,7 @@ import msgspec
 from osm.ads.session import Session
 from osm.core.api.kubernetes import Pod
 from osm.core.api.manifest import Manifest
+from osm.core.envoy import access
 from osm.core.explain.remedy import remedy_for
 from osm.core.explain.view import (
     DenialView,
@@ -91,6 +92,26 @@ def _phase(pod: Pod) -> str:
     return "unready" if pod.status.phase == "Running" else "starting"
 
 
+def denial_views(model: Model, denials: Iterable[DenialView]) -> tuple[DenialView, ...]:
+    """Refusals with their reasons in words."""
+    return tuple(
+        msgspec.structs.replace(denial, reason=deny_reason(model, denial)) for denial in denials
+    )
+
+
+def deny_reason(model: Model, denial: DenialView) -> str:
+    """Why, as a sentence; the proxy only gives a code (`osm.core.envoy.access`)."""
+    namespace, _, name = denial.destination.partition("/")
+    workload = model.workloads.get((namespace, name))
+    destination = workload.identity.short if workload else denial.destination
+    match denial.reason:
+        case access.NO_RULE_FOR_SOURCE:
+            return f"no access rule for {destination} names {denial.source} as a source"
+        case access.NO_RULE_FOR_REQUEST:
+            return f"{denial.source} may call {destination}, but no match fits {denial.method} {denial.path}"
+    return denial.reason
+
+
 def edge_views(
     model: Model,
     traffic: Sequence[EdgeTraffic],
@@ -141,14 +162,14 @@ def _edge_view(
         destination_namespace=edge.destination_namespace,
         destination=edge.destination,
         protocol=edge.protocol,
-        requests_per_second=round(each.requests_per_second, 2),
+        requests_per_second=round(max(0.0, each.requests_per_second - (rate if is_http else 0.0)), 2),
         success_percent=each.success_percent(rate),
         p50_ms=each.p50_ms,
         p99_ms=each.p99_ms,
         total=each.total,
         denied_per_second=round(rate, 2),
         denied_total=denied.total if denied else 0,
-        deny_reason=denied.newest.reason if denied and rate else "",
+        deny_reason=deny_reason(model, denied.newest) if denied and rate else "",
         remedy=_remedy(model, denied.newest) if denied and rate else "",
         mutual_tls=True,
         split_percent=split.percent if split else None,

@@ -51,6 +51,15 @@ def model(*parts: Part, options: CompileOptions = LOCAL) -> Model:
     return compile_model(snapshot(*parts), options)
 
 
+def _object(version: str, kind: str, namespace: str, name: str, spec: Document) -> Document:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+
+
 def pod(
     name: str,
     *,
@@ -110,7 +119,10 @@ def service(
             "selector": {"app": app or name} if selector is None else dict(selector),
             "clusterIP": ip,
             "publishNotReadyAddresses": publish_not_ready,
-            "ports": [{"port": port} if isinstance(port, int) else port for port in ports],
+            "ports": [
+                {"port": port, "name": f"http-{port}"} if isinstance(port, int) else port
+                for port in ports
+            ],
         },
     }
 
@@ -176,6 +188,7 @@ def _rule(text: str) -> Document:
 def split(
     name: str,
     root: str,
+    /,
     *,
     namespace: str = "default",
     created: str = "",
@@ -230,12 +243,3 @@ def port_name(text: str) -> PortName:
     namespace, _, host = service.rpartition("/")
     pod, _, name = host.rpartition(".")
     return PortName(ServiceName(namespace or "default", name, pod), int(number))
-
-
-def _object(version: str, kind: str, namespace: str, name: str, spec: Document) -> Document:
-    return {
-        "apiVersion": version,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    }

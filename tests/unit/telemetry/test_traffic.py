@@ -196,15 +196,16 @@ def test_labels_that_envoy_left_empty_are_called_unknown() -> None:
         ({"c200": 10}, 0, 100),
         ({"c200": 9, "c404": 1}, 0, 100),
         ({"c200": 5, "c503": 5}, 0, 50),
-        ({"c403": 10}, 10, 0),
+        ({"c403": 10}, 10, None),
         ({"c403": 10}, 0, 100),
-        ({"c200": 5, "c403": 5}, 5, 50),
+        ({"c200": 5, "c403": 5}, 5, 100),
+        ({"c200": 5, "c403": 5, "c500": 5}, 4, 50),
         ({"c200": 10}, 50, 100),
         ({"c200": 5, "c0": 5}, 0, 100),
         ({"c0": 5}, 0, None),
     ],
 )
-def test_success_is_an_answer_that_is_neither_an_error_nor_a_denial(
+def test_success_is_told_of_the_requests_that_were_let_in(
     codes: dict[str, int], denied: float, percent: float | None
 ) -> None:
     window = TrafficWindow()

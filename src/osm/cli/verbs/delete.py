@@ -5,7 +5,7 @@ import click
 from osm.cli.changes import print_changes
 from osm.cli.client import connect
 from osm.cli.command import Verb, mesh_option, output_option
-from osm.cli.kinds import is_pod, parse_kinds
+from osm.cli.kinds import is_pod, parse_kinds, split_reference
 from osm.cli.manifest_keys import keys_of
 from osm.cli.manifest_text import read_manifests
 from osm.cli.names import DEFAULT_NAMESPACE, NAMESPACE, OBJECT
@@ -16,6 +16,7 @@ from osm.core.api.manifest import Key
     cls=Verb,
     examples="""
     osm delete traffictarget bookstore -n bookstore
+    osm delete traffictarget/bookstore -n bookstore
     osm delete -f policies/split.yaml
     osm delete -f demo:access --ignore-not-found
     """,
@@ -45,6 +46,8 @@ def command(
 
     Removes them from the files of the mesh's directory; the rest of those files stays as it is.
     """
+    if kind:
+        kind, names = split_reference(kind, names)
     if files and kind:
         raise click.UsageError("Give either KIND and NAME, or -f, not both.")
     if files:

@@ -9,7 +9,7 @@ from osm.cli import columns, pods
 from osm.cli.client import ObjectAnswer, connect
 from osm.cli.command import Verb, mesh_option, output_option
 from osm.cli.encode import encoded
-from osm.cli.kinds import is_pod, kind_reference, parse_kinds
+from osm.cli.kinds import is_pod, kind_reference, parse_kinds, split_reference
 from osm.cli.names import DEFAULT_NAMESPACE, NAMESPACE, OBJECT
 from osm.cli.render import one_line, table
 from osm.core.api.registry import Kind
@@ -59,6 +59,7 @@ def command(
     KIND is singular, plural or short (traffictarget, traffictargets, tt), or `all`. Pods are the
     workloads that run.
     """
+    kinds, names = split_reference(kinds, names)
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A cannot be used together.")
     if names and all_namespaces:

@@ -120,7 +120,8 @@ def _set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool) -> None:
         )
     )
     if http2:
-        options.explicit_http_config.http2_protocol_options.SetInParent()
+        # Upgrades (WebSocket) cross HTTP/2 as extended CONNECT (RFC 8441).
+        options.explicit_http_config.http2_protocol_options.allow_connect = True
     else:
         options.explicit_http_config.http_protocol_options.SetInParent()
     cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options, deterministic=True)

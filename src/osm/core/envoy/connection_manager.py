@@ -58,6 +58,8 @@ def http_connection_manager(
         manager.forward_client_cert_details = Manager.SANITIZE_SET
         manager.set_current_client_cert_details.uri = True
         manager.http2_protocol_options.max_concurrent_streams.CopyFrom(UInt32Value(value=1024))
+        # Upgrades come as extended CONNECT (RFC 8441), which access rules see as the GET that it was.
+        manager.http2_protocol_options.allow_connect = True
     else:
         manager.forward_client_cert_details = Manager.SANITIZE
     return network_filter("envoy.filters.network.http_connection_manager", manager)

@@ -29,7 +29,8 @@ class WorkloadView(msgspec.Struct, frozen=True):
 class EdgeView(msgspec.Struct, frozen=True):
     """Traffic between two apps during the window, and in total.
 
-    `denied` requests were refused by the mesh. `split_percent` is the share that a route gives this
+    `requests_per_second` and `success_percent` are of those that were let in; `denied` requests were
+    refused by the mesh. For TCP, connections take the place of requests. `split_percent` is the share that a route gives this
     destination, or None without a split.
     """
 

@@ -1,0 +1,115 @@
+"""MeshConfig becomes settings; labels say which namespaces take part."""
+
+import pytest
+
+from osm.core.compile.options import CompileOptions
+from osm.core.model.mesh import Settings
+from osm.core.model.origin import Severity
+from osm.testing.builders import (
+    PERMISSIVE,
+    Document,
+    http_group,
+    identity,
+    mesh_config,
+    model,
+    namespace,
+    pod,
+    port_name,
+    service,
+    split,
+    target,
+)
+
+KUBERNETES = CompileOptions()
+
+
+def test_without_a_mesh_config_policies_are_in_force_and_tls_is_1_3() -> None:
+    assert model().settings == Settings(
+        permissive=False, tls_minimum="TLSv1_3", tls_maximum="TLSv1_3"
+    )
+
+
+def test_permissive_mode_is_switched_by_the_mesh_config() -> None:
+    assert model(PERMISSIVE).settings.permissive
+    assert not model(mesh_config(traffic={})).settings.permissive
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "minimum", "maximum"),
+    [
+        pytest.param({}, "TLSv1_3", "TLSv1_3", id="nothing said"),
+        pytest.param({"tlsMinProtocolVersion": "TLSv1_2"}, "TLSv1_2", "TLSv1_3", id="1.2 allowed"),
+        pytest.param({"tlsMaxProtocolVersion": "TLSv1_2"}, "TLSv1_2", "TLSv1_2", id="only 1.2"),
+        pytest.param({"tlsMaxProtocolVersion": "TLS_AUTO"}, "TLSv1_3", "TLS_AUTO", id="auto"),
+    ],
+)
+def test_tls_versions_are_what_the_mesh_config_allows(
+    sidecar: Document, minimum: str, maximum: str
+) -> None:
+    settings = model(mesh_config(sidecar=sidecar)).settings
+    assert (settings.tls_minimum, settings.tls_maximum) == (minimum, maximum)
+
+
+def test_ciphers_and_curves_are_taken_over() -> None:
+    sidecar = {"cipherSuites": ["ECDHE-ECDSA-AES128-GCM-SHA256"], "ecdhCurves": ["P-256"]}
+    settings = model(mesh_config(sidecar=sidecar)).settings
+    assert settings.cipher_suites == ("ECDHE-ECDSA-AES128-GCM-SHA256",)
+    assert settings.ecdh_curves == ("P-256",)
+
+
+def test_the_trust_domain_is_the_platforms() -> None:
+    options = CompileOptions(trust_domain="example.org", require_monitored_label=False)
+    found = model(pod("shop"), service("shop", 80), options=options)
+    assert found.settings.trust_domain == "example.org"
+    (who,) = found.services[port_name("shop:80")].identities
+    assert who.spiffe_id == "spiffe://example.org/ns/default/sa/shop"
+
+
+def test_a_mesh_config_of_another_name_has_no_effect_and_is_told() -> None:
+    permissive = {"enablePermissiveTrafficPolicyMode": True}
+    found = model(mesh_config("mine", traffic=permissive), mesh_config(traffic={}))
+    assert not found.settings.permissive
+    (finding,) = found.findings
+    assert (finding.code, finding.severity) == ("OSM321", Severity.WARNING)
+    assert finding.origin is not None and finding.origin.name == "mine"
+
+
+def test_locally_every_namespace_takes_part_but_those_that_are_to_be_ignored() -> None:
+    found = model(
+        namespace("said"),
+        namespace("left", ignore="true"),
+        pod("a", namespace="said"),
+        pod("b", namespace="unsaid"),
+        pod("c", namespace="left"),
+    )
+    assert sorted(found.workloads) == [("said", "a"), ("unsaid", "b")]
+
+
+def test_on_kubernetes_only_namespaces_of_this_mesh_take_part() -> None:
+    found = model(
+        namespace("ours", monitored_by="osm"),
+        namespace("theirs", monitored_by="other"),
+        namespace("both", monitored_by="osm", ignore="true"),
+        *(pod("p", namespace=name) for name in ("ours", "theirs", "both", "unsaid")),
+        options=KUBERNETES,
+    )
+    assert sorted(found.workloads) == [("ours", "p")]
+
+
+def test_objects_of_other_namespaces_mean_nothing() -> None:
+    found = model(
+        namespace("out", ignore="true"),
+        pod("shop", namespace="out"),
+        service("shop", 80, namespace="out"),
+        http_group("all", namespace="out"),
+        target("t", "shop", ["buyer"], "HTTPRouteGroup/all", namespace="out"),
+        target("u", "shop", ["buyer"], "HTTPRouteGroup/missing", namespace="out"),
+        split("s", "nothing", namespace="out", shop=1),
+    )
+    assert (found.services, found.access, found.findings) == ({}, {}, ())
+
+
+def test_a_source_may_be_of_any_namespace() -> None:
+    found = model(http_group("all"), target("t", "shop", ["elsewhere/buyer"], "HTTPRouteGroup/all"))
+    (rule,) = found.access[identity("shop")]
+    assert rule.sources == (identity("elsewhere/buyer"),)
