@@ -99,7 +99,9 @@ class MeshUnderTest:
         status, found, body = await self.run(pod, program)
         return status, found, body
 
-    async def count(self, pod: str, host: str, port: int = 80, target: str = "/", **how: Any) -> Any:
+    async def count(
+        self, pod: str, host: str, port: int = 80, target: str = "/", **how: Any
+    ) -> Any:
         """Send many requests, and count who answered (`osm.testing.calls.count_answers`)."""
         arguments = ", ".join(f"{name}={value!r}" for name, value in how.items())
         program = f"result = count_answers({host!r}, {port}, {target!r}, {arguments})"
@@ -262,7 +264,11 @@ def http_access(
     namespace, _, account = destination.partition("/")
     listed = json.dumps(
         [
-            {"kind": "ServiceAccount", "namespace": s.partition("/")[0], "name": s.partition("/")[2]}
+            {
+                "kind": "ServiceAccount",
+                "namespace": s.partition("/")[0],
+                "name": s.partition("/")[2],
+            }
             for s in sources
         ]
     )
@@ -292,7 +298,11 @@ def tcp_access(
     namespace, _, account = destination.partition("/")
     listed = json.dumps(
         [
-            {"kind": "ServiceAccount", "namespace": s.partition("/")[0], "name": s.partition("/")[2]}
+            {
+                "kind": "ServiceAccount",
+                "namespace": s.partition("/")[0],
+                "name": s.partition("/")[2],
+            }
             for s in sources
         ]
     )

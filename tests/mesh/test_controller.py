@@ -119,9 +119,8 @@ async def request(path: str = "/") -> int:
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection("127.91.0.1", 15001)
             try:
-                writer.write(
-                    f"GET http://shop.shop{path} HTTP/1.1\r\nHost: shop.shop\r\nConnection: close\r\n\r\n".encode()
-                )
+                head = f"GET http://shop.shop{path} HTTP/1.1\r\nHost: shop.shop\r\n"
+                writer.write(head.encode() + b"Connection: close\r\n\r\n")
                 line = await reader.readline()
                 return int(line.split()[1]) if line else 0
             finally:

@@ -6,6 +6,7 @@ Bytes of resources are made once (`core.xds.resource`) and handed to gRPC as the
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
@@ -43,6 +44,7 @@ EnsureCertificate = Callable[[ProxyIdentity], Awaitable[None]]
 TakeDenial = Callable[[als_pb2.StreamAccessLogsMessage, ProxyIdentity], None]
 """Takes a message of refused requests from the proxy that sent it."""
 
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
@@ -97,12 +99,12 @@ class AdsServer:
             await server.stop(0.2)
 
     def _handlers(self) -> grpc.GenericRpcHandler:
-        discovery = grpc.stream_stream_rpc_method_handler(
+        discovery: Method = grpc.stream_stream_rpc_method_handler(
             self._discover,
             request_deserializer=discovery_pb2.DeltaDiscoveryRequest.FromString,
             response_serializer=None,
         )
-        access_log = grpc.stream_unary_rpc_method_handler(
+        access_log: Method = grpc.stream_unary_rpc_method_handler(
             self._take_logs,
             request_deserializer=als_pb2.StreamAccessLogsMessage.FromString,
             response_serializer=als_pb2.StreamAccessLogsResponse.SerializeToString,
@@ -171,7 +173,7 @@ class AdsServer:
         """Who is at the other end, by its certificate alone: what a proxy says of itself counts
         nothing. Aborts the call when that is nobody.
         """
-        chain = context.auth_context().get("x509_pem_cert", [b""])[0]
+        chain = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
         proxy = self._authenticate(chain)
         if isinstance(proxy, str):
             log.warning("refused a connection", reason=proxy)
@@ -186,10 +188,8 @@ class AdsServer:
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    def __init__(self, methods: dict[str, grpc.RpcMethodHandler]) -> None:
+    def __init__(self, methods: dict[str, Method]) -> None:
         self._methods = methods
 
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Method | None":
         return self._methods.get(handler_call_details.method)

@@ -26,7 +26,8 @@ class BootstrapRequest(msgspec.Struct, frozen=True):
 
 async def write_bootstrap(request: BootstrapRequest) -> list[str]:
     """Write bootstrap, certificate and roots; returns Envoy's arguments. The certificate lasts a day."""
-    send_logs_to(lambda text, is_error: print(text, file=sys.stderr) if is_error else None)
+    # Standard output is for Envoy's arguments alone.
+    send_logs_to(lambda text, is_error: sys.stderr.write(f"{text}\n") if is_error else None)
     request.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     core = await ControlCore.open(
         request.mesh,

@@ -102,7 +102,7 @@ class ControlCore:
                 elif isinstance(subject, ProxyIdentity):
                     self.proxy_files.renew(subject, pair)
 
-    def _on_model(self, model: Model) -> None:
+    def _on_model(self, _: Model) -> None:
         """What a proxy refused of older objects says nothing of the present ones."""
         self.refusals.clear()
 

@@ -110,7 +110,7 @@ async def run_controller(
         yield Controller(api)
 
 
-async def _no_admin(namespace: str, name: str, path: str) -> tuple[int, bytes]:
+async def _no_admin(namespace: str, name: str, _path: str) -> tuple[int, bytes]:
     raise UsageError(
         f"the proxy {namespace}/{name} was started by somebody else",
         hint="Ask its admin interface where it runs.",

@@ -21,6 +21,7 @@ from osm.local.output import Logs
 from osm.local.plan import Addresses, Plan, make_plan
 from osm.local.platform import LocalPlatform
 from osm.local.proxy import ADMIN_SOCKET
+from osm.local.ground import Prepare
 from osm.local.runtime_directory import RuntimeDirectory
 from osm.ports import Change
 from osm.runtime.control_core import ControlCore
@@ -149,7 +150,7 @@ def _own_directory(settings: LocalMeshSettings) -> Path:
     return own
 
 
-def _preparation(core: ControlCore):  # type: ignore[no-untyped-def]
+def _preparation(core: ControlCore) -> Prepare:
     async def prepare(pod: Pod, directory: Path) -> list[str]:
         account = pod.spec.service_account_name or "default"
         identity = Identity(TRUST_DOMAIN, pod.metadata.namespace, account)
@@ -214,8 +215,10 @@ class _Objects:
             self._first_read.set()
 
     def _compiled(self, plan: Plan) -> list[Manifest]:
-        """The objects of the files, services with the addresses that this machine gives them. Pods are
-        left out: what runs is told by the platform."""
+        """The objects of the files, services with the addresses that this machine gives them.
+
+        Pods are left out: what runs is told by the platform.
+        """
         services = {(s.metadata.namespace, s.metadata.name): s for s in plan.services}
         return [
             msgspec.structs.replace(manifest, object=services[key.namespace, key.name])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-Write = Callable[[str, bool], None]
+Write = Callable[[str, bool], object]
 """Takes a finished line, and whether it is about an error."""
 
 _ERRORS = frozenset({"warning", "error", "critical", "exception"})
@@ -17,7 +17,13 @@ def send_logs_to(write: Write, *, debug: bool = False) -> None:
 
     structlog's configuration is the process's: call it once, where the program is put together.
     """
-    render = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False)
+    render = structlog.dev.ConsoleRenderer(
+        colors=False,
+        pad_event_to=0,
+        pad_level=False,
+        # A traceback must not print local variables: a program's environment may be among them.
+        exception_formatter=structlog.dev.plain_traceback,
+    )
 
     def finish(logger: WrappedLogger, name: str, event: EventDict) -> str:
         is_error = event.get("level") in _ERRORS

@@ -162,7 +162,9 @@ def _edge_view(
         destination_namespace=edge.destination_namespace,
         destination=edge.destination,
         protocol=edge.protocol,
-        requests_per_second=round(max(0.0, each.requests_per_second - (rate if is_http else 0.0)), 2),
+        requests_per_second=round(
+            max(0.0, each.requests_per_second - (rate if is_http else 0.0)), 2
+        ),
         success_percent=each.success_percent(rate),
         p50_ms=each.p50_ms,
         p99_ms=each.p99_ms,

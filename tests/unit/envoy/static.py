@@ -15,12 +15,13 @@ from google.protobuf.message import Message
 
 from osm._envoy.envoy.config.bootstrap.v3 import bootstrap_pb2
 from osm._envoy.envoy.config.cluster.v3 import cluster_pb2
-from osm._envoy.envoy.config.core.v3 import extension_pb2
+from osm._envoy.envoy.config.core.v3 import base_pb2, extension_pb2
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from osm._envoy.envoy.config.route.v3 import route_pb2
 from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
+from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from osm.core.envoy import names
 from osm.core.envoy.bootstrap import (
     CERTIFICATE_FILE,
@@ -32,6 +33,7 @@ from osm.core.envoy.bootstrap import (
 )
 from osm.core.envoy.catalog import Catalog
 from osm.core.envoy.render import build
+from osm.core.envoy.secret import CertificateSecret, TrustSecret
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.mesh import Model
 from osm.core.model.workload import PipeAddress
@@ -50,7 +52,6 @@ class StaticEnvoy:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        write_secrets(directory)
         control_plane = PipeAddress(str(directory / "control-plane.sock"))
         value = Bootstrap(
             ProxyIdentity(Identity("cluster.local", "default", "account"), "workload"),
@@ -60,6 +61,8 @@ class StaticEnvoy:
             str(directory),
         )
         self.bootstrap = json_format.Parse(build_bootstrap(value), bootstrap_pb2.Bootstrap())
+        secrets = make_secrets(directory)
+        self.bootstrap.static_resources.secrets.extend(secrets)
         # Only what is here counts: the rest would come over the stream.
         self.bootstrap.dynamic_resources.ClearField("cds_config")
         self.bootstrap.dynamic_resources.ClearField("lds_config")
@@ -102,6 +105,8 @@ class StaticEnvoy:
         chains = [*out.filter_chains]
         if out.HasField("default_filter_chain"):
             chains.append(out.default_filter_chain)
+        for chain in chains:
+            _inline_secrets(chain.transport_socket, tls_pb2.DownstreamTlsContext())
         for filter in (filter for chain in chains for filter in chain.filters):
             if filter.HasField("config_discovery"):
                 _inline_extension(filter, found)
@@ -117,6 +122,7 @@ class StaticEnvoy:
         out = self.bootstrap.static_resources.clusters.add()
         out.CopyFrom(cluster)
         out.name = name
+        _inline_secrets(out.transport_socket, tls_pb2.UpstreamTlsContext())
         endpoints = found.get((types.ENDPOINT, cluster.eds_cluster_config.service_name))
         endpoints = endpoints or found.get((types.ENDPOINT, cluster.name))
         if out.type == cluster_pb2.Cluster.EDS and endpoints is not None:
@@ -146,8 +152,8 @@ def complaint_of(file: Path) -> str:
     return "" if result.returncode == 0 else result.stderr or result.stdout or "refused"
 
 
-def write_secrets(directory: Path) -> None:
-    """Write the files that a bootstrap refers to."""
+def make_secrets(directory: Path) -> list[Message]:
+    """Write the files that a bootstrap refers to; gives the secrets that come over the stream."""
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     root = Root(build_root(key, serial=1, now=now), key)
@@ -159,10 +165,28 @@ def write_secrets(directory: Path) -> None:
     private = key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    certificate_file = build_certificate_file(leaf.public_bytes(pem), private)
-    (directory / CERTIFICATE_FILE).write_text(certificate_file)
-    trust_file = build_trust_file(root.certificate.public_bytes(pem), CONTROL_PLANE_NAME)
-    (directory / TRUST_FILE).write_text(trust_file)
+    chain, bundle = leaf.public_bytes(pem), root.certificate.public_bytes(pem)
+    (directory / CERTIFICATE_FILE).write_text(build_certificate_file(chain, private))
+    (directory / TRUST_FILE).write_text(build_trust_file(bundle, CONTROL_PLANE_NAME))
+    return [
+        build(CertificateSecret(names.SERVICE_CERTIFICATE, chain, private)),
+        build(TrustSecret(names.ROOT_CERTIFICATES, bundle)),
+    ]
+
+
+def _inline_secrets(
+    socket: base_pb2.TransportSocket,
+    context: tls_pb2.UpstreamTlsContext | tls_pb2.DownstreamTlsContext,
+) -> None:
+    if not socket.typed_config.Unpack(context):
+        return
+    common = context.common_tls_context
+    for secret in (
+        *common.tls_certificate_sds_secret_configs,
+        common.combined_validation_context.validation_context_sds_secret_config,
+    ):
+        secret.ClearField("sds_config")
+    socket.typed_config.Pack(context)
 
 
 def _inline_extension(
