@@ -13,13 +13,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from osm.demo.scenario import FLAT_NAMES, MANIFESTS, NAMED_MANIFESTS
-from osm.local import process_table
+from osm.local import namespaces, process_table
 
 OSM = str(Path(sys.executable).parent / "osm")
 NOBODY = 65534
@@ -73,18 +73,17 @@ class Bench:
         """Where a test puts YAML files, and runs commands."""
         return self.root / "f"
 
-    @property
-    def user(self) -> dict[str, Any]:
-        """Arguments of `subprocess` that make a process the bench's user."""
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        """The command line of an `osm` of the bench's user."""
         if self.uid is None:
-            return {}
-        return {"user": self.uid, "group": self.uid, "extra_groups": []}
+            return (OSM, *arguments)
+        return (sys.executable, __file__, str(self.uid), OSM, *arguments)
 
     def run(self, *arguments: str, text: str = "", within: float = 60.0) -> Output:
         """Run a command of osm to its end."""
         ended = subprocess.run(
-            (OSM, *arguments), input=text, capture_output=True, text=True, timeout=within,
-            env=self.environment, cwd=self.files, check=False, **self.user,
+            self.command(*arguments), input=text, capture_output=True, text=True, timeout=within,
+            env=self.environment, cwd=self.files, check=False,
         )  # fmt: skip
         return Output(ended.returncode, ended.stdout, ended.stderr)
 
@@ -128,8 +127,9 @@ class OsmProcess:
         self._log = bench.root / f"log-{time.monotonic_ns()}"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                (OSM, *arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env=bench.environment, cwd=bench.files, start_new_session=True, **bench.user,
+                bench.command(*arguments),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env=bench.environment, cwd=bench.files, start_new_session=True,
             )  # fmt: skip
 
     @property
@@ -180,7 +180,7 @@ class OsmProcess:
 
     # What the mesh says of itself
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> Any:
+    def text(self, path: str, method: str = "GET", body: bytes | None = None) -> str:
         """Ask the mesh's API on its unix socket, where commands ask it, too."""
         connection = _UnixConnection(self.bench.runtime / "osm" / self.bench.mesh / "control.sock")
         try:
@@ -192,11 +192,11 @@ class OsmProcess:
         finally:
             connection.close()
         assert answer.status == 200, content
-        return json.loads(content)
+        return content.decode()
 
     def view(self) -> Any:
         """Everything at this moment, as the page and `osm status` get it."""
-        return self.ask("GET", "/view")
+        return json.loads(self.text("/view"))
 
     def wait_ready(self, *, workloads: int = 1, within: float = START_LIMIT_S) -> None:
         """Wait until all workloads, at least so many, are ready and their proxies in sync."""
@@ -302,6 +302,31 @@ def fetch(url: str, body: bytes | None = None, *, timeout: float = 10.0) -> tupl
             return error.code, error.read()
 
 
+def execute_as(uid: int, command: Sequence[str]) -> NoReturn:
+    """Turn this process, which is root's, into a command of another user.
+
+    In a mount namespace of its own, where that user can read our Python wherever it is installed.
+    """
+    namespaces.unshare(namespaces.CLONE_NEWNS)
+    namespaces.keep_mounts_private()
+    closed: dict[str, list[tuple[str, int]]] = {}
+    for needed in sorted({sys.base_prefix, sys.prefix, str(Path(__file__).parents[2])}):
+        for parent in reversed(Path(needed).parents):
+            if not parent.stat().st_mode & 1:
+                source = os.open(needed, os.O_PATH)
+                closed.setdefault(str(parent), []).append((needed, source))
+                break
+    for directory, hidden in closed.items():
+        namespaces.mount("tmpfs", directory, "tmpfs", 0, "mode=755")
+        for needed, source in hidden:
+            Path(needed).mkdir(parents=True, exist_ok=True)
+            namespaces.mount(f"/proc/self/fd/{source}", needed, flags=namespaces.MS_BIND)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    os.execv(command[0], command)  # noqa: S606
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=10)
@@ -311,3 +336,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+
+if __name__ == "__main__":
+    execute_as(int(sys.argv[1]), sys.argv[2:])

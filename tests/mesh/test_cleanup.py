@@ -106,7 +106,7 @@ def nftables() -> object:
         return type(error).__name__
 
 
-def listeners(place: Bench, pids: set[int]) -> set[str]:
+def listeners(pids: set[int]) -> set[str]:
     """The listening TCP sockets of processes."""
     inodes = set()
     for pid in pids:
@@ -165,8 +165,9 @@ def test_a_signal_ends_it_in_order_and_nothing_is_left(place: Bench, number: sig
     with place.demo() as mesh:
         pids = traces.look(mesh)
         assert len(pids) > 2 * WORKLOADS
-        opened = listeners(place, set(pids))
+        opened = listeners(set(pids))
         assert len(opened) >= 1 + 4  # the page, and those of the applications
+        assert len(traces.left()) >= len(pids)  # it would be seen
         mesh.signal(number)
         assert mesh.wait(10) == 128 + number
         assert "Traceback" not in mesh.printed

@@ -53,7 +53,6 @@ class ControlPlane:
         self.sessions: dict[int, Session] = {}
         self._numbers = 0
         self._on_refusal = on_refusal
-        self.reconnects = 0
         self._seen: set[ProxyIdentity] = set()
 
     def publish(self, model: Model) -> Published:
@@ -82,6 +81,7 @@ class ControlPlane:
         for session in list(self.sessions.values()):
             if not self.catalog.is_known(session.proxy):
                 session.expire()
+        self._seen = {proxy for proxy in self._seen if self.catalog.is_known(proxy)}
         return Published(
             outcome.compared,
             outcome.built,
@@ -95,10 +95,14 @@ class ControlPlane:
     def connect(self, proxy: ProxyIdentity) -> Session:
         """A stream of a proxy that has proved who it is. The caller must `disconnect` it."""
         self._numbers += 1
-        if proxy in self._seen:
-            self.reconnects += 1
+        session = Session(
+            self._numbers,
+            proxy,
+            self.distribution,
+            time.monotonic(),
+            is_reconnect=proxy in self._seen,
+        )
         self._seen.add(proxy)
-        session = Session(self._numbers, proxy, self.distribution, time.monotonic())
         self.sessions[session.number] = session
         return session
 

@@ -4,6 +4,7 @@ Bytes of resources are made once (`core.xds.resource`) and handed to gRPC as the
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,8 +16,10 @@ import structlog
 from osm._envoy.envoy.service.accesslog.v3 import als_pb2
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.ads.control_plane import ControlPlane
+from osm.ads.observer import Observer
 from osm.ads.session import Session
 from osm.core.model.identity import ProxyIdentity
+from osm.core.xds.delta import Response
 from osm.ports import KeyPair
 
 log = structlog.get_logger("osm.ads")
@@ -58,7 +61,9 @@ class AdsServer:
         authenticate: Authenticate,
         ensure_certificate: EnsureCertificate,
         take_denial: TakeDenial,
+        observer: Observer,
     ) -> None:
+        self._observer = observer
         self._control_plane = control_plane
         self._authenticate = authenticate
         self._ensure_certificate = ensure_certificate
@@ -122,6 +127,7 @@ class AdsServer:
         proxy = await self._peer(context)
         await self._ensure_certificate(proxy)
         session = self._control_plane.connect(proxy)
+        self._observer.connected(again=session.is_reconnect)
         log.info("proxy connected", proxy=proxy.name)
         reader = asyncio.create_task(self._read(requests, session))
         try:
@@ -129,6 +135,9 @@ class AdsServer:
         finally:
             reader.cancel()
             self._control_plane.disconnect(session)
+            self._observer.disconnected()
+            if session.is_expired:
+                self._observer.forget(proxy.name)
             log.info("proxy disconnected", proxy=proxy.name)
 
     async def _read(
@@ -136,6 +145,14 @@ class AdsServer:
     ) -> None:
         async for request in requests:
             refusal = session.take_request(request)
+            self._observer.requested(session.proxy.name, session.identity, request.type_url)
+            sent_at = session.ledger.sent_at.pop(request.response_nonce, None)
+            if sent_at is not None:
+                took = time.monotonic() - sent_at
+                if refusal is None:
+                    self._observer.acknowledged(request.type_url, took)
+                else:
+                    self._observer.refused_configuration(request.type_url, took)
             if refusal is not None:
                 self._control_plane.refused(session, refusal)
 
@@ -157,9 +174,20 @@ class AdsServer:
                     "this proxy's workload does not exist any more",
                 )
             for response in waiting.result():
-                await asyncio.wait_for(context.write(response.wire), WRITE_LIMIT_S)
-                session.ledger.responses += 1
-                session.ledger.bytes_sent += len(response.wire)
+                await self._send(session, response, context)
+
+    async def _send(self, session: Session, response: Response, context: _Context) -> None:
+        labels = (session.proxy.name, session.identity, response.type_url)
+        session.ledger.sent_at[response.nonce] = time.monotonic()
+        try:
+            async with asyncio.timeout(WRITE_LIMIT_S):
+                await context.write(response.wire)
+        except BaseException:
+            self._observer.not_sent(*labels)
+            raise
+        session.ledger.responses += 1
+        session.ledger.bytes_sent += len(response.wire)
+        self._observer.sent(*labels, len(response.wire))
 
     async def _take_logs(
         self, messages: AsyncIterator[als_pb2.StreamAccessLogsMessage], context: _Context
@@ -176,6 +204,7 @@ class AdsServer:
         chain = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
         proxy = self._authenticate(chain)
         if isinstance(proxy, str):
+            self._observer.refused_client(proxy)
             log.warning("refused a connection", reason=proxy)
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, proxy)
             raise AssertionError  # abort has raised

@@ -20,6 +20,8 @@ class Ledger(msgspec.Struct):
     bytes_sent: int = 0
     refusals: int = 0
     last_refusals: list[Refusal] = msgspec.field(default_factory=list)
+    sent_at: dict[str, float] = msgspec.field(default_factory=dict)
+    """When each response went out that is not answered yet, by nonce, on a steady clock."""
 
 
 class Session:
@@ -34,7 +36,11 @@ class Session:
         proxy: ProxyIdentity,
         distribution: Distribution[ProxyIdentity, Value],
         connected_at: float,
+        *,
+        is_reconnect: bool = False,
     ) -> None:
+        self.is_reconnect = is_reconnect
+        self.identity = proxy.identity.dns_name
         self.number = number
         self.proxy = proxy
         self.connected_at = connected_at

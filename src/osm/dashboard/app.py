@@ -1,5 +1,6 @@
 """The application: the API, the page, and the guard before both."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -22,11 +23,21 @@ STATIC = Path(__file__).parent / "static"
 
 
 def build_app(
-    api: MeshApi, *, access: Access, static: Path = STATIC, feed: Feed | None = None
+    api: MeshApi,
+    *,
+    access: Access,
+    static: Path = STATIC,
+    feed: Feed | None = None,
+    metrics: Callable[[], bytes] | None = None,
 ) -> Starlette:
-    """Build the server of a running mesh. `app.state.feed` ends its streams with the server."""
+    """Build the server of a running mesh. `app.state.feed` ends its streams with the server.
+
+    `metrics` gives the control plane's own metrics in Prometheus' text format, served at `/metrics`.
+    """
     feed = feed or Feed(api.view)
     routes: list[BaseRoute] = [Mount("/api/v1", routes=Api(api, access, feed).routes())]
+    if metrics is not None:
+        routes.append(Route("/metrics", _exposition(metrics)))
     if isinstance(access, LoopbackAccess):
         routes += _page(static)
     app = Starlette(
@@ -36,6 +47,13 @@ def build_app(
     )
     app.state.feed = feed
     return app
+
+
+def _exposition(metrics: Callable[[], bytes]) -> Callable[[Request], Response]:
+    def answer(_request: Request) -> Response:
+        return Response(metrics(), media_type="text/plain; version=0.0.4")
+
+    return answer
 
 
 def _page(static: Path) -> list[BaseRoute]:

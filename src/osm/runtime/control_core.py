@@ -8,6 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
+from prometheus_client import CollectorRegistry
+
+from osm import __version__
 from osm.ads.control_plane import ControlPlane, Refused
 from osm.ads.server import AdsServer
 from osm.core.compile.build import compile_model
@@ -28,6 +31,7 @@ from osm.runtime.proxy_files import ProxyFiles
 from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN
 from osm.runtime.tasks import BackgroundTasks
 from osm.telemetry.access_log import DenialLog
+from osm.telemetry.control_plane import ControlPlaneMetrics
 
 
 class ControlCore:
@@ -35,8 +39,15 @@ class ControlCore:
 
     def __init__(self, tresor: Tresor, options: CompileOptions, address: str, clock: Clock) -> None:
         self.clock = clock
+        self.metrics = ControlPlaneMetrics(CollectorRegistry(), version=__version__)
+        self.metrics.root_expires(tresor.root_expires)
         self.address = address
-        self.keeper = CertificateKeeper(tresor, clock, rng=Random())  # noqa: S311 jitter only
+        self.keeper = CertificateKeeper(
+            tresor,
+            clock,
+            rng=Random(),  # noqa: S311 jitter only
+            observe=self.metrics.certificate,
+        )
         self.denials = DenialLog(clock)
         self.refusals: dict[Origin, Finding] = {}
         """What proxies refuse of the present objects."""
@@ -70,6 +81,7 @@ class ControlCore:
             authenticate=self._authenticate,
             ensure_certificate=self._ensure_certificate,
             take_denial=self.denials.handle,
+            observer=self.metrics,
         )
         started = asyncio.Event()
         serving = server.serve(

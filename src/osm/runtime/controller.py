@@ -105,7 +105,9 @@ async def run_controller(
         observe("control plane", "ready", settings.ads)
         observe("page", "starting", "")
         control_socket = runtime.path / CONTROL_SOCKET
-        facts.page = await open_doors(api, control_socket, settings.page_port, group)
+        facts.page = await open_doors(
+            api, core.metrics.registry, control_socket, settings.page_port, group
+        )
         observe("page", "ready", facts.page)
         yield Controller(api)
 

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, generate_latest
+
 from osm.dashboard.access import LoopbackAccess, SocketAccess
 from osm.dashboard.app import build_app
 from osm.dashboard.server import listen_loopback, listen_unix, serve
@@ -11,15 +13,26 @@ from osm.runtime.tasks import BackgroundTasks
 
 
 async def open_doors(
-    api: MeshApi, control_socket: Path, page_port: int, group: BackgroundTasks
+    api: MeshApi,
+    registry: CollectorRegistry,
+    control_socket: Path,
+    page_port: int,
+    group: BackgroundTasks,
 ) -> str:
     """Serve both; returns the page's address when both answer. Port 0 takes any that is free."""
     ready = [asyncio.Event(), asyncio.Event()]
     page = listen_loopback(page_port)
     port = page.getsockname()[1]
     control = listen_unix(control_socket)
-    group.spawn(serve(build_app(api, access=SocketAccess()), control, ready=ready[0]))
-    group.spawn(serve(build_app(api, access=LoopbackAccess(port)), page, ready=ready[1]))
+
+    def metrics() -> bytes:
+        return generate_latest(registry)
+
+    for access, sock, event in (
+        (SocketAccess(), control, ready[0]),
+        (LoopbackAccess(port), page, ready[1]),
+    ):
+        group.spawn(serve(build_app(api, access=access, metrics=metrics), sock, ready=event))
     for event in ready:
         await event.wait()
     return f"http://127.0.0.1:{port}/"

@@ -188,30 +188,24 @@ def _rule(text: str) -> Document:
 def split(
     name: str,
     root: str,
-    /,
+    weights: Mapping[str, object],
     *,
     namespace: str = "default",
     created: str = "",
     matches: Sequence[str] = (),
-    **weights: object,
 ) -> Document:
-    """A TrafficSplit; `_` in a backend's name stands for `-`."""
+    """A TrafficSplit of `root` into backends by weight. `matches` are HTTPRouteGroups."""
+    spec: dict[str, object] = {
+        "service": root,
+        "backends": [{"service": leaf, "weight": weight} for leaf, weight in weights.items()],
+    }
+    if matches:
+        spec["matches"] = [{"kind": "HTTPRouteGroup", "name": group} for group in matches]
     return {
         "apiVersion": "split.smi-spec.io/v1alpha4",
         "kind": "TrafficSplit",
         "metadata": {"name": name, "namespace": namespace, "creationTimestamp": created},
-        "spec": {
-            "service": root,
-            "backends": [
-                {"service": service.replace("_", "-"), "weight": weight}
-                for service, weight in weights.items()
-            ],
-            **(
-                {"matches": [{"kind": "HTTPRouteGroup", "name": group} for group in matches]}
-                if matches
-                else {}
-            ),
-        },
+        "spec": spec,
     }
 
 

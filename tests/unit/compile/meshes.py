@@ -105,9 +105,9 @@ def _split(draw: st.DrawFn, number: int) -> Document:
     return split(
         f"s{number}",
         draw(apps),
+        {leaf: draw(st.integers(0, 3)) for leaf in leaves},
         namespace=draw(namespaces),
         matches=draw(st.sampled_from(((), (), ("g",), ("gone",)))),
-        **{leaf: draw(st.integers(0, 3)) for leaf in leaves},
     )
 
 

@@ -5,12 +5,12 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.compile.meshes import meshes
+from tests.unit.envoy.asking import rendered
 
 from osm.core.compile.build import compile_model
 from osm.core.compile.snapshot import Snapshot
 from osm.testing.builders import LOCAL, Document, manifests, model
-from tests.unit.compile.meshes import meshes
-from tests.unit.envoy.asking import rendered
 
 
 @settings(max_examples=60)
@@ -57,5 +57,5 @@ def test_whatever_is_written_every_part_refers_to_a_part_that_is_there(
             assert workload.identity in found.services[port].identities
     for destination, rules in found.access.items():
         assert rules and all(r.destination == destination and r.sources for r in rules)
-    for workload, names in found.services_of.items():
-        assert workload in found.workloads and set(names) <= set(found.services)
+    for key, names in found.services_of.items():
+        assert key in found.workloads and set(names) <= set(found.services)

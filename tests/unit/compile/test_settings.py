@@ -104,7 +104,7 @@ def test_objects_of_other_namespaces_mean_nothing() -> None:
         http_group("all", namespace="out"),
         target("t", "shop", ["buyer"], "HTTPRouteGroup/all", namespace="out"),
         target("u", "shop", ["buyer"], "HTTPRouteGroup/missing", namespace="out"),
-        split("s", "nothing", namespace="out", shop=1),
+        split("s", "nothing", {"shop": 1}, namespace="out"),
     )
     assert (found.services, found.access, found.findings) == ({}, {}, ())
 

@@ -44,7 +44,7 @@ def test_without_a_split_a_service_port_goes_to_itself() -> None:
     ],
 )
 def test_a_root_may_be_written_in_five_ways(root: str) -> None:
-    found = model(*SERVICES, split("s", root, v1=90, v2=10))
+    found = model(*SERVICES, split("s", root, {"v1": 90, "v2": 10}))
     assert backends(found) == [("v1", 90), ("v2", 10)]
     assert found.findings == ()
     rule = found.routes[port_name("root:80")].rules[0]
@@ -55,7 +55,7 @@ def test_a_root_may_be_written_in_five_ways(root: str) -> None:
     "root", ["other", "root.elsewhere", "root.default.svc.example.org", "root.default.x"]
 )
 def test_a_root_that_does_not_exist_in_the_namespace_is_told(root: str) -> None:
-    found = model(*SERVICES, split("s", root, v1=1))
+    found = model(*SERVICES, split("s", root, {"v1": 1}))
     assert backends(found) == [("root", 1)]
     (finding,) = found.findings
     assert (finding.code, finding.severity) == ("OSM311", Severity.ERROR)
@@ -85,13 +85,13 @@ spec:
     ],
 )
 def test_weights_keep_their_proportion(weights: dict[str, object], meaning: list[int]) -> None:
-    found = [weight for _, weight in backends(model(*SERVICES, split("s", "root", **weights)))]
+    found = [weight for _, weight in backends(model(*SERVICES, split("s", "root", weights)))]
     total, wanted = sum(found) or 1, sum(meaning) or 1
     assert [weight * wanted for weight in found] == [weight * total for weight in meaning]
 
 
 def test_a_backend_that_does_not_exist_gets_nothing_and_is_told() -> None:
-    found = model(*SERVICES, split("s", "root", v1=50, v9=50))
+    found = model(*SERVICES, split("s", "root", {"v1": 50, "v9": 50}))
     assert backends(found) == [("v1", 50)]
     (finding,) = found.findings
     assert finding.code == "OSM313" and "'v9'" in finding.message
@@ -99,14 +99,14 @@ def test_a_backend_that_does_not_exist_gets_nothing_and_is_told() -> None:
 
 
 def test_backends_without_any_that_exists_leave_none() -> None:
-    found = model(*SERVICES, split("s", "root", v8=50, v9=50))
+    found = model(*SERVICES, split("s", "root", {"v8": 50, "v9": 50}))
     assert backends(found) == []
     assert codes(found) == ["OSM313", "OSM313"]
 
 
 def test_a_backend_must_have_the_roots_port() -> None:
     two_ports = service("root", 80, 81, app="v1")
-    found = model(*SERVICES[:2], two_ports, *SERVICES[3:], split("s", "root", v1=1))
+    found = model(*SERVICES[:2], two_ports, *SERVICES[3:], split("s", "root", {"v1": 1}))
     assert backends(found, "root:80") == [("v1", 1)]
     assert backends(found, "root:81") == []
     (finding,) = found.findings
@@ -114,12 +114,12 @@ def test_a_backend_must_have_the_roots_port() -> None:
 
 
 def test_a_backend_may_be_the_root_itself() -> None:
-    found = model(*SERVICES, split("s", "root", root=90, v2=10))
+    found = model(*SERVICES, split("s", "root", {"root": 90, "v2": 10}))
     assert backends(found) == [("root", 90), ("v2", 10)]
 
 
 def test_a_leaf_that_is_the_root_of_another_split_is_not_expanded() -> None:
-    found = model(*SERVICES, split("s", "root", v1=1), split("t", "v1", v2=1))
+    found = model(*SERVICES, split("s", "root", {"v1": 1}), split("t", "v1", {"v2": 1}))
     assert backends(found, "root:80") == [("v1", 1)]
     assert backends(found, "v1:80") == [("v2", 1)]
 
@@ -149,8 +149,8 @@ def test_of_two_splits_of_a_root_the_oldest_wins_and_the_other_is_told(
 ) -> None:
     found = model(
         *SERVICES,
-        split("a", "root", created=first, v1=1),
-        split("b", "root.default", created=second, v2=1),
+        split("a", "root", {"v1": 1}, created=first),
+        split("b", "root.default", {"v2": 1}, created=second),
     )
     assert backends(found) == [(winner, 1)]
     (finding,) = found.findings
@@ -177,7 +177,7 @@ def test_a_split_with_matches_holds_for_requests_that_fit(
         *SERVICES,
         http_group("beta", {"name": "m", "pathRegex": "/beta"}),
         http_group("wide", *wide),
-        split("s", "root", matches=matches, v1=1, v2=1),
+        split("s", "root", {"v1": 1, "v2": 1}, matches=matches),
     )
     made = found.routes[port_name("root:80")].rules
     assert [
@@ -194,6 +194,6 @@ def test_a_split_divides_tcp_as_well() -> None:
         pod("v2", ip="10.0.0.2"),
         *(service(name, {"port": 5432, "name": "tcp-db"}, app="v1") for name in ("root", "v1")),
         service("v2", {"port": 5432, "name": "tcp-db"}),
-        split("s", "root", v1=1, v2=3),
+        split("s", "root", {"v1": 1, "v2": 3}),
     )
     assert backends(found, "root:5432") == [("v1", 1), ("v2", 3)]

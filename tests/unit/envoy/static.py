@@ -8,16 +8,19 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from tests.unit.envoy.asking import all_names, catalog_of
 
 from osm._envoy.envoy.config.bootstrap.v3 import bootstrap_pb2
 from osm._envoy.envoy.config.cluster.v3 import cluster_pb2
 from osm._envoy.envoy.config.core.v3 import base_pb2, extension_pb2
+from osm._envoy.envoy.config.endpoint.v3 import endpoint_pb2
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
-from osm._envoy.envoy.config.route.v3 import route_pb2
+from osm._envoy.envoy.config.route.v3 import route_components_pb2, route_pb2
 from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
@@ -33,15 +36,22 @@ from osm.core.envoy.bootstrap import (
 )
 from osm.core.envoy.catalog import Catalog
 from osm.core.envoy.render import build
-from osm.core.envoy.secret import CertificateSecret, TrustSecret
+from osm.core.envoy.secret import (
+    CallersSecret,
+    CertificateSecret,
+    TrustSecret,
+    build_callers_secret,
+    build_certificate_secret,
+    build_trust_secret,
+)
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.mesh import Model
 from osm.core.model.workload import PipeAddress
 from osm.core.pki.certificate import Root, build_leaf, build_root
 from osm.core.xds import types
 from osm.local.proxy import envoy_binary
-from tests.unit.envoy.asking import all_names, catalog_of
 
+Found = dict[tuple[str, str], Message]
 Manager = http_connection_manager_pb2.HttpConnectionManager
 CONTROL_PLANE_NAME = "osm-controller.osm-system.svc"
 HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
@@ -61,8 +71,13 @@ class StaticEnvoy:
             str(directory),
         )
         self.bootstrap = json_format.Parse(build_bootstrap(value), bootstrap_pb2.Bootstrap())
-        secrets = make_secrets(directory)
-        self.bootstrap.static_resources.secrets.extend(secrets)
+        chain, key, self._bundle = make_certificates(directory)
+        self.bootstrap.static_resources.secrets.extend(
+            [
+                build_certificate_secret(CertificateSecret(names.SERVICE_CERTIFICATE, chain, key)),
+                build_trust_secret(TrustSecret(names.ROOT_CERTIFICATES, self._bundle)),
+            ]
+        )
         # Only what is here counts: the rest would come over the stream.
         self.bootstrap.dynamic_resources.ClearField("cds_config")
         self.bootstrap.dynamic_resources.ClearField("lds_config")
@@ -76,7 +91,7 @@ class StaticEnvoy:
             self.add_proxy(model, catalog, workload.proxy)
 
     def add_proxy(self, model: Model, catalog: Catalog, proxy: ProxyIdentity) -> None:
-        found: dict[tuple[str, str], Message] = {}
+        found: Found = {}
         for kind, name in all_names(model, catalog, proxy):
             value = catalog.value(proxy, kind, name)
             if value is not None:
@@ -84,16 +99,26 @@ class StaticEnvoy:
         for (kind, name), message in found.items():
             if kind == types.LISTENER:
                 assert isinstance(message, listener_pb2.Listener)
-                self._add_listener(proxy, message, found)
+                self._add_listener(proxy, message, found, catalog)
             elif kind == types.CLUSTER:
                 assert isinstance(message, cluster_pb2.Cluster)
                 self._add_cluster(f"{proxy.name} {name}", message, found)
+
+    def _add_callers(self, proxy: ProxyIdentity, name: str, catalog: Catalog) -> str:
+        """The name of a static secret for whom a TCP port accepts, with real roots."""
+        value = catalog.value(proxy, types.SECRET, name)
+        assert isinstance(value, CallersSecret), name
+        known = f"{name} {self._listeners}"
+        real = msgspec.structs.replace(value, name=known, bundle=self._bundle)
+        self.bootstrap.static_resources.secrets.append(build_callers_secret(real))
+        return known
 
     def _add_listener(
         self,
         proxy: ProxyIdentity,
         listener: listener_pb2.Listener,
-        found: dict[tuple[str, str], Message],
+        found: Found,
+        catalog: Catalog,
     ) -> None:
         self._listeners += 1
         out = self.bootstrap.static_resources.listeners.add()
@@ -106,26 +131,33 @@ class StaticEnvoy:
         if out.HasField("default_filter_chain"):
             chains.append(out.default_filter_chain)
         for chain in chains:
-            _inline_secrets(chain.transport_socket, tls_pb2.DownstreamTlsContext())
+            context = tls_pb2.DownstreamTlsContext()
+            if chain.transport_socket.typed_config.Unpack(context):
+                common = context.common_tls_context.combined_validation_context
+                trust = common.validation_context_sds_secret_config
+                if trust.name != names.ROOT_CERTIFICATES:
+                    trust.name = self._add_callers(proxy, trust.name, catalog)
+                _use_static_secrets(chain.transport_socket, context)
         for filter in (filter for chain in chains for filter in chain.filters):
             if filter.HasField("config_discovery"):
                 _inline_extension(filter, found)
             elif filter.name == HTTP_MANAGER:
                 _inline_routes(filter, found)
 
-    def _add_cluster(
-        self, name: str, cluster: cluster_pb2.Cluster, found: dict[tuple[str, str], Message]
-    ) -> None:
+    def _add_cluster(self, name: str, cluster: cluster_pb2.Cluster, found: Found) -> None:
         if name in self._clusters:
             return
         self._clusters.add(name)
         out = self.bootstrap.static_resources.clusters.add()
         out.CopyFrom(cluster)
         out.name = name
-        _inline_secrets(out.transport_socket, tls_pb2.UpstreamTlsContext())
+        upstream = tls_pb2.UpstreamTlsContext()
+        if out.transport_socket.typed_config.Unpack(upstream):
+            _use_static_secrets(out.transport_socket, upstream)
         endpoints = found.get((types.ENDPOINT, cluster.eds_cluster_config.service_name))
         endpoints = endpoints or found.get((types.ENDPOINT, cluster.name))
-        if out.type == cluster_pb2.Cluster.EDS and endpoints is not None:
+        if out.type == cluster_pb2.Cluster.EDS:
+            assert isinstance(endpoints, endpoint_pb2.ClusterLoadAssignment), name
             out.type = cluster_pb2.Cluster.STATIC
             out.ClearField("eds_cluster_config")
             out.load_assignment.MergeFrom(endpoints)
@@ -134,9 +166,7 @@ class StaticEnvoy:
     def validate(self) -> str:
         """What Envoy says against it; empty when it is right."""
         file = self._directory / "envoy.json"
-        file.write_text(
-            json_format.MessageToJson(self.bootstrap, preserving_proto_field_name=True)
-        )
+        file.write_text(json_format.MessageToJson(self.bootstrap, preserving_proto_field_name=True))
         return complaint_of(file)
 
 
@@ -152,8 +182,8 @@ def complaint_of(file: Path) -> str:
     return "" if result.returncode == 0 else result.stderr or result.stdout or "refused"
 
 
-def make_secrets(directory: Path) -> list[Message]:
-    """Write the files that a bootstrap refers to; gives the secrets that come over the stream."""
+def make_certificates(directory: Path) -> tuple[bytes, bytes, bytes]:
+    """Write the files that a bootstrap refers to; gives chain, key and roots."""
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     root = Root(build_root(key, serial=1, now=now), key)
@@ -168,18 +198,13 @@ def make_secrets(directory: Path) -> list[Message]:
     chain, bundle = leaf.public_bytes(pem), root.certificate.public_bytes(pem)
     (directory / CERTIFICATE_FILE).write_text(build_certificate_file(chain, private))
     (directory / TRUST_FILE).write_text(build_trust_file(bundle, CONTROL_PLANE_NAME))
-    return [
-        build(CertificateSecret(names.SERVICE_CERTIFICATE, chain, private)),
-        build(TrustSecret(names.ROOT_CERTIFICATES, bundle)),
-    ]
+    return chain, private, bundle
 
 
-def _inline_secrets(
+def _use_static_secrets(
     socket: base_pb2.TransportSocket,
     context: tls_pb2.UpstreamTlsContext | tls_pb2.DownstreamTlsContext,
 ) -> None:
-    if not socket.typed_config.Unpack(context):
-        return
     common = context.common_tls_context
     for secret in (
         *common.tls_certificate_sds_secret_configs,
@@ -189,28 +214,24 @@ def _inline_secrets(
     socket.typed_config.Pack(context)
 
 
-def _inline_extension(
-    filter: listener_components_pb2.Filter, found: dict[tuple[str, str], Message]
-) -> None:
+def _inline_extension(filter: listener_components_pb2.Filter, found: Found) -> None:
     extension = found[types.EXTENSION, filter.name]
     assert isinstance(extension, extension_pb2.TypedExtensionConfig)
     filter.typed_config.CopyFrom(extension.typed_config)
 
 
-def _inline_routes(
-    filter: listener_components_pb2.Filter, found: dict[tuple[str, str], Message]
-) -> None:
+def _inline_routes(filter: listener_components_pb2.Filter, found: Found) -> None:
     manager = Manager()
     filter.typed_config.Unpack(manager)
     name = manager.rds.route_config_name
     routes = route_pb2.RouteConfiguration()
-    routes.CopyFrom(found[types.ROUTE, name])
+    routes.MergeFromString(found[types.ROUTE, name].SerializeToString())
     if names.parse_outbound_routes(name) is not None:
         routes.ClearField("vhds")
         routes.virtual_hosts.extend(
             message
-            for (kind, host), message in found.items()
-            if kind == types.VIRTUAL_HOST
+            for (_, host), message in found.items()
+            if isinstance(message, route_components_pb2.VirtualHost)
             and (host.startswith(name + "/") or name == names.outbound_routes(0))
         )
         if name == names.outbound_routes(0):

@@ -104,7 +104,7 @@ class Catalog:
                 return None
             case types.SECRET if name == names.ROOT_CERTIFICATES:
                 return None
-            case types.SECRET:
+            case types.SECRET if name == names.SERVICE_CERTIFICATE:
                 return proxy.identity
         return proxy
 
