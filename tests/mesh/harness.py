@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from osm.local.runtime_directory import mesh_directory
 from osm.runtime.local_mesh import LocalMesh, LocalMeshSettings, run_local_mesh
 
 START_LIMIT_S = 60.0
@@ -19,11 +20,15 @@ START_LIMIT_S = 60.0
 class MeshUnderTest:
     """A running mesh, with what tests do to it."""
 
-    def __init__(self, mesh: LocalMesh, directory: Path, name: str) -> None:
+    def __init__(self, mesh: LocalMesh, directory: Path, name: str, state: Path) -> None:
         self.mesh = mesh
         self.api = mesh.api
         self.directory = directory
         self.name = name
+        self.state = state
+        """Where the mesh keeps its root certificate and key."""
+        self.runtime = mesh_directory(name)
+        """The sockets of the control plane and of the pods."""
         self._marks = 0
 
     def write(self, file: str, text: str) -> None:
@@ -128,6 +133,10 @@ class MeshUnderTest:
 
         await self.wait_for(in_sync, "every proxy is in sync")
 
+    def inbound_socket(self, pod: str, port: int) -> Path:
+        """Where a pod's proxy takes mutual TLS for one of its ports."""
+        return self.runtime / "pods" / pod.replace("/", ".") / f"in.{port}.sock"
+
     async def wait_for(
         self, condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 10.0
     ) -> float:
@@ -173,7 +182,7 @@ async def local_mesh(
         state_directory=state,
     )
     async with run_local_mesh(settings, lambda *_: None) as mesh:
-        yield MeshUnderTest(mesh, directory, name)
+        yield MeshUnderTest(mesh, directory, name, state)
 
 
 def puppet(

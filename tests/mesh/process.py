@@ -46,10 +46,18 @@ class Bench:
     The path is short: unix sockets in there have 107 bytes for their names.
     """
 
-    def __init__(self, root: Path, *, mesh: str = "osm", uid: int | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        mesh: str = "osm",
+        uid: int | None = None,
+        user_namespaces: bool = True,
+    ) -> None:
         self.root = root
         self.mesh = mesh
         self.uid = uid
+        self.user_namespaces = user_namespaces
         self.runtime = root / "r"
         for directory in (root, self.runtime, self.state, self.files):
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -75,9 +83,11 @@ class Bench:
 
     def command(self, *arguments: str) -> tuple[str, ...]:
         """The command line of an `osm` of the bench's user."""
-        if self.uid is None:
+        if self.uid is None and self.user_namespaces:
             return (OSM, *arguments)
-        return (sys.executable, __file__, str(self.uid), OSM, *arguments)
+        uid = os.geteuid() if self.uid is None else self.uid
+        may = "yes" if self.user_namespaces else "no"
+        return (sys.executable, __file__, str(uid), may, OSM, *arguments)
 
     def run(self, *arguments: str, text: str = "", within: float = 60.0) -> Output:
         """Run a command of osm to its end."""
@@ -109,11 +119,13 @@ class Bench:
 
 
 @contextmanager
-def bench(*, mesh: str = "osm", uid: int | None = None) -> Iterator[Bench]:
+def bench(
+    *, mesh: str = "osm", uid: int | None = None, user_namespaces: bool = True
+) -> Iterator[Bench]:
     """Make a bench below /tmp, and remove it after."""
     root = Path(tempfile.mkdtemp(prefix="osm", dir="/tmp"))
     try:
-        yield Bench(root, mesh=mesh, uid=uid)
+        yield Bench(root, mesh=mesh, uid=uid, user_namespaces=user_namespaces)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -302,8 +314,8 @@ def fetch(url: str, body: bytes | None = None, *, timeout: float = 10.0) -> tupl
             return error.code, error.read()
 
 
-def execute_as(uid: int, command: Sequence[str]) -> NoReturn:
-    """Turn this process, which is root's, into a command of another user.
+def become(uid: int) -> None:
+    """Turn this process, which is root's, into another user's.
 
     In a mount namespace of its own, where that user can read our Python wherever it is installed.
     """
@@ -324,6 +336,26 @@ def execute_as(uid: int, command: Sequence[str]) -> NoReturn:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def forbid_user_namespaces() -> None:
+    """Make this process one of a system that lets nobody make user namespaces."""
+    uid, gid = os.geteuid(), os.getegid()
+    namespaces.unshare(namespaces.CLONE_NEWUSER)
+    namespaces.map_user(uid, uid, gid, gid)
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    namespaces.give_up_privileges()
+
+
+def launch(uid: int, may_make_user_namespaces: str, *command: str) -> NoReturn:
+    """Execute a command as a user, on a system that may forbid user namespaces."""
+    if uid != os.geteuid():
+        become(uid)
+        # Once more: only what a user has executed belongs to it in /proc.
+        again = (sys.executable, __file__, str(uid), may_make_user_namespaces, *command)
+        os.execv(again[0], again)  # noqa: S606
+    if may_make_user_namespaces == "no":
+        forbid_user_namespaces()
     os.execv(command[0], command)  # noqa: S606
 
 
@@ -339,4 +371,4 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 if __name__ == "__main__":
-    execute_as(int(sys.argv[1]), sys.argv[2:])
+    launch(int(sys.argv[1]), *sys.argv[2:])

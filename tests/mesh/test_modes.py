@@ -23,6 +23,7 @@ class Mode(NamedTuple):
     as_root: bool
     isolation: str
     words: str
+    user_namespaces: bool = True
 
 
 MODES = [
@@ -32,6 +33,8 @@ MODES = [
                  id="root without isolation"),
     pytest.param(Mode(False, "none", "no isolation: loopback addresses and HTTP_PROXY (asked for)"),
                  id="ordinary user without isolation"),
+    pytest.param(Mode(False, "auto", "HTTP_PROXY (not root; user namespaces: ", False),
+                 id="ordinary user where user namespaces are forbidden"),
 ]  # fmt: skip
 
 
@@ -40,7 +43,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Bench]:
     mode: Mode = request.getfixturevalue("mode")
     if mode.as_root and not IS_ROOT:
         pytest.skip("only root can run this as root")
-    with bench(uid=NOBODY if IS_ROOT and not mode.as_root else None) as made:
+    uid = NOBODY if IS_ROOT and not mode.as_root else None
+    with bench(uid=uid, user_namespaces=mode.user_namespaces) as made:
         yield made
 
 

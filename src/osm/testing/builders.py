@@ -60,7 +60,7 @@ def _object(version: str, kind: str, namespace: str, name: str, spec: Document) 
     }
 
 
-def pod(
+def pod(  # noqa: PLR0913 - a test says what it is about, and nothing else
     name: str,
     *,
     namespace: str = "default",

@@ -138,11 +138,11 @@ class StaticEnvoy:
                 if trust.name != names.ROOT_CERTIFICATES:
                     trust.name = self._add_callers(proxy, trust.name, catalog)
                 _use_static_secrets(chain.transport_socket, context)
-        for filter in (filter for chain in chains for filter in chain.filters):
-            if filter.HasField("config_discovery"):
-                _inline_extension(filter, found)
-            elif filter.name == HTTP_MANAGER:
-                _inline_routes(filter, found)
+        for each in (each for chain in chains for each in chain.filters):
+            if each.HasField("config_discovery"):
+                _inline_extension(each, found)
+            elif each.name == HTTP_MANAGER:
+                _inline_routes(each, found)
 
     def _add_cluster(self, name: str, cluster: cluster_pb2.Cluster, found: Found) -> None:
         if name in self._clusters:
@@ -214,15 +214,15 @@ def _use_static_secrets(
     socket.typed_config.Pack(context)
 
 
-def _inline_extension(filter: listener_components_pb2.Filter, found: Found) -> None:
-    extension = found[types.EXTENSION, filter.name]
+def _inline_extension(network_filter: listener_components_pb2.Filter, found: Found) -> None:
+    extension = found[types.EXTENSION, network_filter.name]
     assert isinstance(extension, extension_pb2.TypedExtensionConfig)
-    filter.typed_config.CopyFrom(extension.typed_config)
+    network_filter.typed_config.CopyFrom(extension.typed_config)
 
 
-def _inline_routes(filter: listener_components_pb2.Filter, found: Found) -> None:
+def _inline_routes(network_filter: listener_components_pb2.Filter, found: Found) -> None:
     manager = Manager()
-    filter.typed_config.Unpack(manager)
+    network_filter.typed_config.Unpack(manager)
     name = manager.rds.route_config_name
     routes = route_pb2.RouteConfiguration()
     routes.MergeFromString(found[types.ROUTE, name].SerializeToString())
@@ -237,7 +237,7 @@ def _inline_routes(filter: listener_components_pb2.Filter, found: Found) -> None
         if name == names.outbound_routes(0):
             _keep_first_of_each_domain(routes)
     manager.route_config.CopyFrom(routes)
-    filter.typed_config.Pack(manager)
+    network_filter.typed_config.Pack(manager)
 
 
 def _keep_first_of_each_domain(routes: route_pb2.RouteConfiguration) -> None:

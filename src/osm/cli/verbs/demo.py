@@ -74,6 +74,9 @@ def _presenter(scenario: str, *, quiet: bool) -> Presenter:
     if quiet:
         return Quiet(sys.stderr)
     steps = tuple(f"{step.command}  # {step.watch}" for step in next_steps(scenario))
+    if shutil.which("osm") is None:
+        place = Path(sys.executable).parent
+        steps = (f'export PATH="{place}:$PATH"  # so that your shell finds osm', *steps)
 
     def try_next(_view: MeshView) -> Sequence[str]:
         return steps

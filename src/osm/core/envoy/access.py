@@ -209,6 +209,8 @@ def _and(predicates: list[Predicate]) -> Predicate:
 
 
 def _regex(given: xds_extension_pb2.TypedExtensionConfig, regex: str) -> Predicate:
+    if not regex:  # Envoy refuses an empty one, which fits nothing but an empty value.
+        return _exact(given, "")
     engine = regex_pb2.RegexMatcher(google_re2=regex_pb2.RegexMatcher.GoogleRE2(), regex=regex)
     return _single(given, string_pb2.StringMatcher(safe_regex=engine))
 

