@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from osm.ads.control_plane import ControlPlane
 from osm.local.runtime_directory import mesh_directory
 from osm.runtime.local_mesh import LocalMesh, LocalMeshSettings, run_local_mesh
 
@@ -132,6 +133,10 @@ class MeshUnderTest:
             return calm >= 5
 
         await self.wait_for(in_sync, "every proxy is in sync")
+
+    @property
+    def control_plane(self) -> ControlPlane:
+        return self.mesh.api._core.control_plane
 
     def inbound_socket(self, pod: str, port: int) -> Path:
         """Where a pod's proxy takes mutual TLS for one of its ports."""

@@ -4,16 +4,14 @@ Messages are bytes and come back as they are, so that no generated code is neede
 """
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
 from osm.demo.journal import Journal
-from osm.demo.process import bind_address, chosen_port
+from osm.demo.process import bind_address, chosen_port, hold_signals, wait_for_end
 from osm.demo.settings import text
 
 PORT = 50051
@@ -53,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bind_address(),
         Journal(),
     )
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    hold_signals()
     server = echo_server(text(os.environ, "IDENTITY", "grpc-echo-server"), journal)
     try:
         server.add_insecure_port(f"{bind}:{port}")
@@ -64,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     server.start()
     journal.say(f"grpc-echo-server answers on {bind}:{port}")
-    ended.wait()
+    wait_for_end()
     server.stop(1).wait(1)
     return 0
 

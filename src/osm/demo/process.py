@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -30,6 +29,8 @@ class Application(Protocol):
         ...
 
 
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+
 Build = Callable[[Environment, Journal], Application]
 
 
@@ -38,9 +39,7 @@ def main(name: str, port: int, build: Build, arguments: Sequence[str] | None = N
     chosen = chosen_port(name, port, arguments)
     bind = bind_address()
     journal = Journal()
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    hold_signals()
     try:
         application = build(os.environ, journal)
         server = listen(application, bind, chosen, journal)
@@ -50,10 +49,24 @@ def main(name: str, port: int, build: Build, arguments: Sequence[str] | None = N
     server.start()
     application.start()
     journal.say(f"{name} answers on {bind}:{server.server_port}")
-    ended.wait()
+    wait_for_end()
     server.stop()
     application.stop()
     return 0
+
+
+def hold_signals() -> None:
+    """Keep SIGTERM and SIGINT for `wait_for_end`. To be called before any thread is started.
+
+    A handler would not do: the kernel may interrupt any thread, and Python's main thread, which
+    alone runs handlers, would sleep on (seen once in thirty ends of a busy application).
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+
+
+def wait_for_end() -> None:
+    """Sleep until SIGTERM or SIGINT."""
+    signal.sigwait(_ENDS)
 
 
 def listen(application: Application, bind: str, port: int, journal: Journal) -> Server:

@@ -5,14 +5,13 @@ client's first bytes to learn the protocol would wait for ever.
 """
 
 import os
-import signal
 import socketserver
 import sys
 import threading
 from collections.abc import Sequence
 
 from osm.demo.journal import Journal
-from osm.demo.process import bind_address, chosen_port
+from osm.demo.process import bind_address, chosen_port, hold_signals, wait_for_end
 from osm.demo.settings import text
 
 PORT = 9000
@@ -51,9 +50,7 @@ class _Conversation(socketserver.StreamRequestHandler):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit code."""
     port, bind, journal = chosen_port("tcp-echo-server", PORT, arguments), bind_address(), Journal()
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    hold_signals()
     try:
         server = EchoServer(bind, port, text(os.environ, "GREETING", ""), journal)
     except OSError as failure:
@@ -61,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     threading.Thread(target=server.serve_forever, daemon=True).start()
     journal.say(f"tcp-echo-server answers on {bind}:{port}")
-    ended.wait()
+    wait_for_end()
     return 0
 
 

@@ -1,8 +1,7 @@
 """One Envoy without a mesh, on a unix socket: what does it make of a request?"""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from osm._envoy.envoy.config.listener.v3 import listener_components_pb2
 from osm._envoy.envoy.config.route.v3 import route_components_pb2
 from osm._envoy.envoy.extensions.filters.http.router.v3 import router_pb2
 from osm.core.envoy.bootstrap import REGEX_PROGRAM_LIMIT
-from osm.core.envoy.connection_manager import http_connection_manager
+from osm.core.envoy.connection_manager import HttpFilter, http_connection_manager
 from osm.local.proxy import envoy_binary
 
 
@@ -36,16 +35,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def live_envoy(
-    directory: Path, hosts: Sequence[route_components_pb2.VirtualHost]
+    directory: Path,
+    host: route_components_pb2.VirtualHost,
+    filters: tuple[HttpFilter, ...] = (),
 ) -> AsyncIterator["LiveEnvoy"]:
-    """Envoy with our connection manager and these virtual hosts."""
+    """Envoy with our connection manager, these filters and this virtual host."""
     bootstrap = bootstrap_pb2.Bootstrap()
     limit = bootstrap.layered_runtime.layers.add(name="limits").static_layer
     limit.update({"re2.max_program_size.error_level": REGEX_PROGRAM_LIMIT})
     listener = bootstrap.static_resources.listeners.add(name="listener")
     socket = directory / "envoy.sock"
     listener.address.pipe.path = str(socket)
-    listener.filter_chains.add().filters.append(_static(hosts))
+    listener.filter_chains.add().filters.append(_static(host, filters))
     file = directory / "envoy.json"
     file.write_text(json_format.MessageToJson(bootstrap, preserving_proto_field_name=True))
     process = await asyncio.create_subprocess_exec(
@@ -60,24 +61,34 @@ async def live_envoy(
     )
     try:
         async with asyncio.timeout(20):
-            while not socket.exists():
-                assert process.returncode is None, json.loads(file.read_text())
+            while not await _answers(socket):
+                assert process.returncode is None, "Envoy has refused its configuration"
                 await asyncio.sleep(0.01)
         yield LiveEnvoy(socket)
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
+async def _answers(socket: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 def _static(
-    hosts: Sequence[route_components_pb2.VirtualHost],
+    host: route_components_pb2.VirtualHost, filters: tuple[HttpFilter, ...]
 ) -> listener_components_pb2.Filter:
     made = http_connection_manager(
-        stat_prefix="live", routes="live", filters=(), access_logs=[], inbound=False
+        stat_prefix="live", routes="live", filters=filters, access_logs=[], inbound=False
     )
     manager = Manager()
     made.typed_config.Unpack(manager)
-    manager.route_config.virtual_hosts.extend(hosts)
+    manager.route_config.virtual_hosts.append(host)
     manager.http_filters[-1].typed_config.Pack(router_pb2.Router())
     made.typed_config.Pack(manager)
     return made

@@ -7,7 +7,12 @@ import msgspec
 from tests.unit.envoy.live import Ask, live_envoy
 
 from osm._envoy.envoy.config.route.v3 import route_components_pb2
-from osm.core.envoy.route import OutboundHost, OutboundRule, build_outbound_host
+from osm._envoy.envoy.extensions.filters.http.rbac.v3 import rbac_pb2
+from osm.core.envoy.access import _http_decision
+from osm.core.envoy.filters.extension import http_filter
+from osm.core.envoy.filters.request_path import request_path
+from osm.core.envoy.route import RBAC_FILTER, OutboundHost, OutboundRule, build_outbound_host
+from osm.core.model.access import AccessRule
 from osm.core.model.origin import Origin
 from osm.core.model.request import (
     Request,
@@ -15,10 +20,13 @@ from osm.core.model.request import (
     has_escaped_slash,
     is_refused_path,
     normalise_path,
+    route_fits,
     split_target,
 )
 from osm.core.model.route import HttpMatch, PathMatch, ValueMatch
+from osm.testing.builders import identity
 
+CASES = 30
 PIECES = [
     *("/", "/", "/", ".", "..", "%2e", "%2E", "a", "b", "4", "1", "\\", ";", "^", "|", "{", "}"),
     *('"', "<", "`", "~", "_", "-", "+", "=", "&", "@", ":", "*", "'", "(", ")", "!", "$", ","),
@@ -44,7 +52,7 @@ async def test_paths_are_normalised_as_envoy_does_it(tmp_path: Path) -> None:
         "/" + "".join(random.choice(PIECES) for _ in range(random.randint(0, 7)))
         for _ in range(3000)
     ]
-    async with live_envoy(tmp_path, [echo_host()]) as envoy:
+    async with live_envoy(tmp_path, echo_host()) as envoy:
         answers = await envoy.ask(Ask(path) for path in paths)
     seen = {200: 0, 307: 0, 400: 0}
     for path, answer in zip(paths, answers, strict=True):
@@ -90,29 +98,57 @@ def random_ask(random: Random, case: int) -> Ask:
     return Ask(target, method, random.choice(("1", "12", "host")), tuple(headers))
 
 
-async def test_matches_fit_the_requests_that_envoy_says_they_fit(tmp_path: Path) -> None:
+def random_matches(random: Random) -> list[HttpMatch]:
+    """Four matches for each of some cases, which a header tells apart."""
+    return [
+        msgspec.structs.replace(match, headers=(only, *match.headers))
+        for case in range(CASES)
+        for only in [ValueMatch("x-case", "exact", str(case))]
+        for match in (random_match(random) for _ in range(4))
+    ]
+
+
+def request_of(ask: Ask) -> Request:
+    path, query = split_target(ask.target)
+    return Request(ask.method, normalise_path(path), ask.authority, ask.headers, query)
+
+
+async def test_the_first_route_that_fits_is_the_one_that_envoy_takes(tmp_path: Path) -> None:
     random = Random(20260102)
-    matches: list[HttpMatch] = []
-    for case in range(60):
-        only = ValueMatch("x-case", "exact", str(case))
-        for match in (random_match(random) for _ in range(4)):
-            matches.append(msgspec.structs.replace(match, headers=(only, *match.headers)))
+    matches = random_matches(random)
     rules = tuple(
         OutboundRule((), Origin("Rule", "", f"[{index}]"), (match,))
         for index, match in enumerate(matches)
     )
     host = build_outbound_host(OutboundHost("rds-outbound/any", "*", rules))
-    asks = [random_ask(random, case) for case in range(60) for _ in range(30)]
-    async with live_envoy(tmp_path, [host]) as envoy:
+    asks = [random_ask(random, case) for case in range(CASES) for _ in range(30)]
+    async with live_envoy(tmp_path, host) as envoy:
         answers = await envoy.ask(asks)
     fitted = 0
     for ask, answer in zip(asks, answers, strict=True):
-        path, query = split_target(ask.target)
-        request = Request(ask.method, normalise_path(path), ask.authority, ask.headers, query)
-        first = next((i for i, match in enumerate(matches) if fits(match, request)), None)
+        request = request_of(ask)
+        first = next((i for i, m in enumerate(matches) if route_fits(m, request)), None)
         if first is None:
-            assert answer.status == 404, ask
+            assert answer.status == 404, (ask, answer.body)
         else:
             assert f"Rule [{first}]" in answer.body, (ask, matches[first])
             fitted += 1
-    assert 300 < fitted < len(asks) - 300
+    assert 150 < fitted < len(asks) - 150
+
+
+async def test_access_is_given_to_the_requests_that_fit(tmp_path: Path) -> None:
+    random = Random(20260103)
+    matches = random_matches(random)
+    source, origin = identity("buyer"), Origin("TrafficTarget", "default", "t")
+    decision = _http_decision(
+        [AccessRule(identity("shop"), (source,), origin, match) for match in matches]
+    )
+    rbac = rbac_pb2.RBAC(matcher=decision.matcher)
+    filters = (request_path(), http_filter(RBAC_FILTER, rbac))
+    asks = [random_ask(random, case) for case in range(CASES) for _ in range(30)]
+    async with live_envoy(tmp_path, echo_host(), filters) as envoy:
+        answers = await envoy.ask(asks)
+    for ask, answer in zip(asks, answers, strict=True):
+        allowed = any(fits(m, request_of(ask)) for m in matches if not m.query)
+        assert answer.status == (200 if allowed else 403), ask
+    assert {answer.status for answer in answers} == {200, 403}

@@ -128,7 +128,7 @@ def test_envoy_takes_all_that_the_model_can_say_of_requests(tmp_path: Path) -> N
         permissive=False,
         rules=tuple(
             AccessRule(identity("shop"), (identity("a"), identity("b")), ORIGIN, match)
-            for match in MATCHES
+            for match in MATCHES[:-1]  # the last one would make the others needless
         ),
     )
     inbound = build_inbound_routes(InboundRoutes("rds-inbound.80", "local", "", access))

@@ -148,10 +148,14 @@ def _by_identity(decisions: dict[Identity, OnMatch]) -> matcher_pb2.Matcher:
 def _http_decision(rules: list[AccessRule]) -> OnMatch:
     cases: list[tuple[Predicate, str]] = []
     for rule in rules:
+        if rule.http is not None and rule.http.query:
+            continue  # Envoy's RBAC cannot look at the query: what cannot be said grants nothing.
         predicates = _predicates(rule.http or HttpMatch())
         if not predicates:
             return _action(rule.name, rbac_pb2.RBAC.ALLOW)
         cases.append((_and(predicates), rule.name))
+    if not cases:
+        return _deny(NO_RULE_FOR_REQUEST)
     matcher = _first_of(cases)
     matcher.on_no_match.CopyFrom(_deny(NO_RULE_FOR_REQUEST))
     return OnMatch(matcher=matcher)
@@ -170,7 +174,6 @@ def _predicates(match: HttpMatch) -> list[Predicate]:
     if match.path is not None:
         predicates.append(_path(match.path))
     predicates += [_value(_header_input(header.name), header) for header in match.headers]
-    predicates += [_value(_query_input(one.name), one) for one in match.query]
     return predicates
 
 
@@ -245,10 +248,6 @@ def _uri_input() -> xds_extension_pb2.TypedExtensionConfig:
 
 def _header_input(name: str) -> xds_extension_pb2.TypedExtensionConfig:
     return _input("header", http_inputs_pb2.HttpRequestHeaderMatchInput(header_name=name))
-
-
-def _query_input(name: str) -> xds_extension_pb2.TypedExtensionConfig:
-    return _input("query", http_inputs_pb2.HttpRequestQueryParamMatchInput(query_param=name))
 
 
 def _input(name: str, message: Message) -> xds_extension_pb2.TypedExtensionConfig:

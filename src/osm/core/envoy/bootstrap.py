@@ -169,6 +169,9 @@ def _control_plane_cluster(value: Bootstrap) -> cluster_pb2.Cluster:
         ),
     )
     options = http_protocol_options_pb2.HttpProtocolOptions()
+    # A connection keeps the certificate that it began with. A stream of its own for each connection
+    # makes one that starts again prove itself anew, with the certificate that was renewed meanwhile.
+    options.common_http_protocol_options.max_requests_per_connection.value = 1
     keepalive = options.explicit_http_config.http2_protocol_options.connection_keepalive
     keepalive.interval.FromSeconds(10)
     keepalive.timeout.FromSeconds(10)

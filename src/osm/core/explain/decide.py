@@ -13,6 +13,7 @@ from osm.core.model.request import (
     has_escaped_slash,
     is_refused_path,
     normalise_path,
+    route_fits,
     split_target,
 )
 from osm.core.model.route import Backend, RouteRule
@@ -76,7 +77,7 @@ def _explain_http(
         (
             rule
             for rule in model.routes[port.name].rules
-            if not rule.matches or any(fits(match, request) for match in rule.matches)
+            if not rule.matches or any(route_fits(match, request) for match in rule.matches)
         ),
         None,
     )

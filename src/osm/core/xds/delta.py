@@ -163,6 +163,9 @@ class DeltaStream:
         """
         additions: list[Response] = []
         removals: list[Response] = []
+        # A cluster that changes is warmed anew, and Envoy waits for its endpoints without asking for
+        # them again, since it still holds them (measured): they go with it.
+        with_clusters: set[str] = set()
         for type_url in types.ORDER:
             state = self.types.get(type_url)
             if state is None:
@@ -171,8 +174,12 @@ class DeltaStream:
             if state.wildcard:
                 held |= set(wildcard(type_url))
             must = set((asked or {}).get(type_url, ()))
+            if type_url == types.ENDPOINT:
+                must |= with_clusters & held
             look = held if changed is None else held & (must | changed.get(type_url, set()))
             fresh, gone = self._difference(state, type_url, sorted(look), must & held, lookup)
+            if type_url == types.CLUSTER:
+                with_clusters = {resource.endpoints for resource in fresh}
             if state.wildcard:
                 gone += tuple(sorted(must - held))
             # Envoy goes on only when "everything of mine" was answered, be it with nothing.

@@ -22,17 +22,25 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     version: str
     wire: bytes
     origins: tuple[Origin, ...] = ()
+    endpoints: str = ""
+    """For a cluster, the name of its endpoints, which have to be sent again with it."""
 
 
 def make_resource(
-    name: str, message: Message, *, aliases: tuple[str, ...] = (), origins: tuple[Origin, ...] = ()
+    name: str,
+    message: Message,
+    *,
+    aliases: tuple[str, ...] = (),
+    origins: tuple[Origin, ...] = (),
+    endpoints: str = "",
 ) -> Resource:
     """Serialise `message`; the version is a hash of its bytes, so that equal content is one version."""
     resource = discovery_pb2.Resource(name=name, aliases=aliases)
     resource.resource.Pack(message, deterministic=True)
     version = hashlib.blake2b(resource.resource.value, digest_size=8).hexdigest()
     resource.version = version
-    return Resource(name, version, resource.SerializeToString(deterministic=True), origins)
+    wire = resource.SerializeToString(deterministic=True)
+    return Resource(name, version, wire, origins, endpoints)
 
 
 def make_empty(name: str, *, aliases: tuple[str, ...] = ()) -> Resource:

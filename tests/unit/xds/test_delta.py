@@ -1,0 +1,410 @@
+"""One proxy's stream: subscriptions, acknowledgements, refusals, reconnections."""
+
+from collections.abc import Mapping
+
+import pytest
+from tests.unit.xds.world import Client, resource
+
+from osm.core.xds import types
+from osm.core.xds.delta import DeltaStream, Response
+from osm.core.xds.resource import EMPTY_VERSION, Resource
+
+CDS, LDS, EDS, RDS, VHDS = (
+    types.CLUSTER,
+    types.LISTENER,
+    types.ENDPOINT,
+    types.ROUTE,
+    types.VIRTUAL_HOST,
+)
+
+
+class Stream:
+    """A stream with the resources behind it."""
+
+    def __init__(
+        self, own: Mapping[tuple[str, str], Resource] | None = None, *, name_limit: int = 10_000
+    ) -> None:
+        self.delta = DeltaStream(name_limit=name_limit)
+        self.present: dict[tuple[str, str], Resource] = {}
+        self.own = dict(own or {})
+        self.client = Client()
+
+    def ask(
+        self,
+        type_url: str,
+        *names: str,
+        drop: tuple[str, ...] = (),
+        nonce: str = "",
+        error: str | None = None,
+        held: Mapping[str, str] | None = None,
+    ) -> list[Response]:
+        """One request, and the responses that follow at once."""
+        received = self.delta.receive(
+            type_url,
+            subscribe=names,
+            unsubscribe=drop,
+            nonce=nonce,
+            error=error,
+            initial_versions=held,
+        )
+        return self.respond({type_url: received.asked})
+
+    def respond(self, asked: Mapping[str, frozenset[str]] | None = None) -> list[Response]:
+        """What must be said now. Looks at everything that is held."""
+        responses = self.delta.respond(self.lookup, self.wildcard, asked=asked)
+        for response in responses:
+            self.client.apply(response.wire)
+        return responses
+
+    def acknowledge(self, responses: list[Response]) -> None:
+        for response in responses:
+            assert self.ask(response.type_url, nonce=response.nonce) == []
+
+    def lookup(self, type_url: str, name: str) -> Resource | None:
+        return self.own.get((type_url, name)) or self.present.get((type_url, name))
+
+    def wildcard(self, type_url: str) -> tuple[str, ...]:
+        return tuple(name for kind, name in self.own if kind == type_url)
+
+    def put(self, type_url: str, name: str, text: str = "1") -> Resource:
+        made = self.present[type_url, name] = resource(name, text, type_url)
+        return made
+
+    def held(self, type_url: str) -> list[str]:
+        return sorted(self.client.held.get(type_url, {}))
+
+
+def test_what_is_asked_for_is_sent_once() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    (response,) = stream.ask(EDS, "a")
+    assert response.names == ("a",) and response.removed == ()
+    stream.acknowledge([response])
+    assert stream.respond() == []
+    assert stream.delta.in_sync
+
+
+def test_a_change_is_sent_to_who_holds_the_resource_and_other_names_are_not() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    stream.ask(EDS, "a")
+    stream.put(EDS, "b")
+    assert stream.respond() == []
+    changed = stream.put(EDS, "a", "2")
+    (response,) = stream.respond()
+    assert response.names == ("a",)
+    assert stream.client.held[EDS] == {"a": changed.version}
+
+
+def test_only_names_that_are_said_to_have_changed_are_looked_at() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    stream.put(EDS, "b")
+    stream.ask(EDS, "a", "b")
+    stream.put(EDS, "a", "2")
+    stream.put(EDS, "b", "2")
+    (response,) = stream.delta.respond(stream.lookup, stream.wildcard, changed={EDS: {"b", "c"}})
+    assert response.names == ("b",)
+
+
+def test_a_resource_that_is_not_there_yet_is_said_to_be_gone_and_comes_later() -> None:
+    stream = Stream()
+    (response,) = stream.ask(EDS, "later")
+    assert response.removed == ("later",)
+    assert stream.respond() == []
+    stream.put(EDS, "later")
+    (response,) = stream.respond()
+    assert response.names == ("later",)
+
+
+def test_a_virtual_host_that_does_not_exist_is_answered_with_an_empty_resource() -> None:
+    stream = Stream()
+    (response,) = stream.ask(VHDS, "r/gone")
+    assert response.names == ("r/gone",) and response.removed == ()
+    assert stream.client.absent == {(VHDS, "r/gone")}
+    assert stream.respond() == []
+    stream.put(VHDS, "r/gone")
+    stream.respond()
+    assert stream.held(VHDS) == ["r/gone"] and stream.client.absent == set()
+
+
+def test_a_virtual_host_that_goes_is_removed_and_asking_again_is_answered() -> None:
+    stream = Stream()
+    stream.put(VHDS, "r/a")
+    stream.ask(VHDS, "r/a")
+    del stream.present[VHDS, "r/a"]
+    (response,) = stream.respond()
+    assert response.removed == ("r/a",)
+    (response,) = stream.ask(VHDS, "r/a")
+    assert response.names == ("r/a",) and stream.held(VHDS) == []
+
+
+def test_a_virtual_host_that_goes_while_it_is_asked_for_again_is_answered_and_removed() -> None:
+    stream = Stream()
+    stream.put(VHDS, "r/a")
+    stream.ask(VHDS, "r/a")
+    del stream.present[VHDS, "r/a"]
+    answer, removal = stream.ask(VHDS, "r/a")
+    assert answer.names == ("r/a",) and removal.removed == ("r/a",)
+    assert stream.held(VHDS) == [] and stream.client.absent == {(VHDS, "r/a")}
+
+
+def test_asking_again_for_what_is_held_is_answered() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    stream.ask(EDS, "a")
+    (response,) = stream.ask(EDS, "a")
+    assert response.names == ("a",)
+
+
+def test_a_refused_version_is_not_sent_again_and_the_next_one_is() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    (response,) = stream.ask(EDS, "a")
+    received = stream.delta.receive(EDS, nonce=response.nonce, error="bad")
+    assert received.refusal is not None
+    assert received.refusal.resources == ("a",) and received.refusal.message == "bad"
+    assert not stream.delta.in_sync
+    assert [stream.respond() for _ in range(3)] == [[], [], []]
+    stream.put(EDS, "a", "2")
+    (response,) = stream.respond()
+    assert not stream.delta.in_sync
+    stream.acknowledge([response])
+    assert stream.delta.in_sync
+    state = stream.delta.types[EDS]
+    assert (state.sent, state.acknowledged, state.refused, state.last_error) == (2, 1, 1, "")
+
+
+def test_a_refusal_stays_until_something_of_it_is_accepted() -> None:
+    stream = Stream()
+    for name in "abc":
+        stream.put(EDS, name)
+    (first,) = stream.ask(EDS, "a", "b")
+    stream.ask(EDS, nonce=first.nonce, error="bad a")
+    (second,) = stream.ask(EDS, "c")
+    stream.ask(EDS, nonce=second.nonce, error="bad c")
+    stream.put(EDS, "c", "2")
+    stream.acknowledge(stream.respond())
+    assert not stream.delta.in_sync and stream.delta.types[EDS].last_error == "bad c"
+    stream.put(EDS, "a", "2")
+    stream.acknowledge(stream.respond())
+    assert stream.delta.in_sync and stream.delta.types[EDS].last_error == ""
+
+
+def test_a_refusal_is_forgotten_when_nobody_wants_its_resources_any_more() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    (response,) = stream.ask(EDS, "a")
+    stream.ask(EDS, nonce=response.nonce, error="bad")
+    stream.ask(EDS, drop=("a",))
+    assert stream.delta.in_sync
+
+
+def test_what_is_dropped_is_not_sent_any_more() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    stream.ask(EDS, "a")
+    received = stream.delta.receive(EDS, unsubscribe=["a"])
+    assert received.dropped == {"a"}
+    stream.put(EDS, "a", "2")
+    assert stream.respond() == []
+
+
+def test_what_is_asked_for_and_dropped_in_one_request_is_not_held() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    assert stream.ask(EDS, "a", drop=("a",)) == []
+    stream.put(EDS, "a", "2")
+    assert stream.respond() == []
+
+
+def test_what_was_dropped_before_the_answer_went_out_is_not_sent() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    asked = stream.delta.receive(EDS, subscribe=["a"]).asked
+    stream.delta.receive(EDS, unsubscribe=["a"])
+    assert stream.respond({EDS: asked}) == []
+    stream.put(EDS, "a", "2")
+    assert stream.respond() == []
+
+
+OWN = {(CDS, "mine"): resource("mine"), (LDS, "in"): resource("in", type_url=LDS)}
+
+
+@pytest.mark.parametrize("names", [(), ("*",)], ids=["legacy", "star"])
+@pytest.mark.parametrize("type_url", [CDS, LDS])
+def test_a_wildcard_gets_everything_of_the_proxys_own(
+    type_url: str, names: tuple[str, ...]
+) -> None:
+    stream = Stream(OWN)
+    (response,) = stream.ask(type_url, *names)
+    assert response.names == ({CDS: "mine", LDS: "in"}[type_url],)
+
+
+def test_a_wildcard_without_anything_is_answered_once_with_nothing() -> None:
+    stream = Stream()
+    (response,) = stream.ask(CDS)
+    assert response.names == () and response.removed == ()
+    stream.acknowledge([response])
+    assert stream.delta.in_sync
+
+
+def test_a_wildcard_gets_what_is_new_and_loses_what_goes() -> None:
+    stream = Stream()
+    stream.ask(LDS)
+    stream.own[LDS, "new"] = resource("new", type_url=LDS)
+    (response,) = stream.respond()
+    assert response.names == ("new",)
+    del stream.own[LDS, "new"]
+    (response,) = stream.respond()
+    assert response.removed == ("new",)
+    assert stream.respond() == [] and stream.held(LDS) == []
+
+
+@pytest.mark.parametrize("type_url", [EDS, RDS, VHDS, types.SECRET, types.EXTENSION])
+def test_other_types_have_no_wildcard(type_url: str) -> None:
+    stream = Stream({(type_url, "own"): resource("own", type_url=type_url)})
+    assert stream.ask(type_url) == []
+    assert stream.ask(type_url, "*") == []
+    assert not stream.delta.types[type_url].wildcard
+
+
+def test_a_request_that_names_nothing_is_no_wildcard_later() -> None:
+    stream = Stream(OWN)
+    stream.put(CDS, "other")
+    stream.ask(CDS, "other")
+    assert stream.ask(CDS) == []
+    assert stream.held(CDS) == ["other"]
+
+
+def test_names_beside_a_wildcard_are_kept_apart() -> None:
+    stream = Stream(OWN)
+    stream.put(CDS, "other")
+    stream.ask(CDS, "*", "other")
+    assert stream.held(CDS) == ["mine", "other"]
+    received = stream.delta.receive(CDS, unsubscribe=["*"])
+    assert received.dropped == {"mine"}
+    stream.own[CDS, "mine"] = resource("mine", "2")
+    stream.put(CDS, "other", "2")
+    (response,) = stream.respond()
+    assert response.names == ("other",)
+
+
+def test_a_wildcard_that_comes_back_is_answered_in_full() -> None:
+    stream = Stream(OWN)
+    stream.ask(CDS)
+    stream.ask(CDS, drop=("*",))
+    received = stream.delta.receive(CDS, subscribe=["*"])
+    assert received.everything
+    (response,) = stream.respond()
+    assert response.names == ("mine",)
+
+
+def test_dropping_a_name_that_is_also_the_proxys_own_is_answered_with_it() -> None:
+    stream = Stream(OWN)
+    stream.ask(CDS, "*", "mine")
+    (response,) = stream.ask(CDS, drop=("mine",))
+    assert response.names == ("mine",)
+    stream.own[CDS, "mine"] = resource("mine", "2")
+    (response,) = stream.respond()
+    assert response.names == ("mine",)
+
+
+def test_dropping_another_name_beside_a_wildcard_is_answered_with_its_removal() -> None:
+    stream = Stream(OWN)
+    stream.put(CDS, "other")
+    stream.ask(CDS, "*", "other")
+    (response,) = stream.ask(CDS, drop=("other",))
+    assert response.removed == ("other",) and stream.held(CDS) == ["mine"]
+
+
+def test_a_reconnection_gets_only_what_differs() -> None:
+    stream = Stream(OWN)
+    same = stream.put(EDS, "same")
+    stream.put(EDS, "changed", "2")
+    stream.put(EDS, "new")
+    held = {"same": same.version, "changed": "old", "gone": "old"}
+    addition, removal = stream.ask(EDS, "same", "changed", "gone", "new", held=held)
+    assert addition.names == ("changed", "new")
+    assert removal.removed == ("gone",)
+
+
+def test_a_reconnection_with_everything_unchanged_gets_nothing_but_the_awaited_answer() -> None:
+    stream = Stream(OWN)
+    same = stream.put(EDS, "same")
+    (response,) = stream.ask(CDS, "*", held={"mine": OWN[CDS, "mine"].version})
+    assert response.names == () and response.removed == ()
+    assert stream.ask(EDS, "same", held={"same": same.version}) == []
+    stream.put(EDS, "same", "2")
+    (response,) = stream.respond()
+    assert response.names == ("same",)
+
+
+def test_a_reconnection_with_a_wildcard_is_told_what_has_gone() -> None:
+    stream = Stream(OWN)
+    (response,) = stream.ask(LDS, held={"in": OWN[LDS, "in"].version, "out": "old"})[-1:]
+    assert response.removed == ("out",)
+
+
+def test_a_reconnection_that_knows_of_an_absent_virtual_host_is_told_nothing() -> None:
+    stream = Stream()
+    assert stream.ask(VHDS, "r/a", held={"r/a": EMPTY_VERSION}) == []
+    stream.put(VHDS, "r/a")
+    (response,) = stream.respond()
+    assert response.names == ("r/a",)
+
+
+def test_versions_count_in_the_first_request_of_a_type_only() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    stream.ask(EDS)
+    (response,) = stream.ask(EDS, "a", held={"a": "claimed"})
+    assert response.names == ("a",)
+
+
+def test_additions_come_in_order_and_removals_in_the_opposite_one() -> None:
+    stream = Stream(OWN)
+    for type_url in (EDS, RDS, VHDS):
+        stream.put(type_url, "a")
+    asked = {}
+    for type_url in (VHDS, RDS, LDS, EDS, CDS):
+        names = ["a"] if (type_url, "a") in stream.present else ["*"]
+        asked[type_url] = stream.delta.receive(type_url, subscribe=names).asked
+    assert [r.type_url for r in stream.respond(asked)] == [CDS, EDS, LDS, RDS, VHDS]
+    stream.present.clear()
+    stream.own.clear()
+    assert [r.type_url for r in stream.respond()] == [VHDS, RDS, LDS, EDS, CDS]
+
+
+def test_all_types_have_a_place_in_the_order_and_a_short_name() -> None:
+    assert set(types.ORDER) == set(types.SHORT_NAMES)
+    assert set(types.ORDER) >= types.WILDCARD_TYPES
+
+
+def test_a_hundred_thousand_names_are_cut_at_the_limit() -> None:
+    stream = Stream()
+    for start in range(0, 100_000, 20_000):
+        received = stream.delta.receive(
+            EDS, subscribe=[f"n{i}" for i in range(start, start + 20_000)]
+        )
+        assert len(received.asked) <= 10_000
+    assert len(stream.delta.types[EDS].names) == 10_000
+    stream.delta.receive(EDS, unsubscribe=list(stream.delta.types[EDS].names))
+    assert stream.delta.receive(EDS, subscribe=["late"]).asked == {"late"}
+
+
+def test_claimed_versions_are_cut_at_the_limit() -> None:
+    stream = Stream(name_limit=100)
+    stream.delta.receive(EDS, initial_versions={f"n{i}": "1" for i in range(100_000)})
+    assert len(stream.delta.types[EDS].versions) == 100
+
+
+def test_a_proxy_that_acknowledges_nothing_takes_no_more_and_more_memory() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    stream.ask(EDS, "a")
+    for number in range(1500):
+        stream.put(EDS, "a", str(number))
+        stream.respond()
+    assert len(stream.delta.types[EDS].pending) == 1000
+    assert not stream.delta.in_sync
