@@ -75,7 +75,7 @@ def render(value: Value) -> Resource:
     """The resource for a value: same value, same bytes."""
     name = OUTBOUND_LISTENER if isinstance(value, OutboundListener) else value.name
     aliases = (name,) if isinstance(value, OutboundHost) else ()
-    endpoints = value.eds_name if isinstance(value, ServiceCluster) else ""
+    endpoints = value.name if isinstance(value, ServiceCluster) else ""
     return make_resource(
         name, build(value), aliases=aliases, origins=origins(value), endpoints=endpoints
     )
