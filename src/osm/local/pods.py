@@ -31,8 +31,8 @@ Maker = Deployment | StatefulSet | Pod
 TEMPLATE_HASH = local_annotations.PREFIX + "template-hash"
 """What a pod was made from. When it changes, the pod is started anew; other changes only show."""
 
-NAME_TAKEN = "OSM301"
-NO_COMMAND = "OSM302"
+NAME_TAKEN = "OSM401"
+NO_COMMAND = "OSM402"
 
 
 class Wanted(msgspec.Struct, frozen=True):

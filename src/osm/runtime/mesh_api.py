@@ -112,6 +112,16 @@ class RunningMeshApi:
                     "The last good configuration stays. This is a mistake in osm: please report it.",
                 )
             )
+        for (_, name), problem in self._core.control_plane.distribution.failures.items():
+            found.add(
+                Finding(
+                    "OSM903",
+                    Severity.ERROR,
+                    None,
+                    f"the configuration {name} could not be built: {problem}",
+                    "Proxies keep what they had. This is a mistake in osm: please report it.",
+                )
+            )
         return tuple(sorted(found, key=lambda f: (f.severity != Severity.ERROR, f.code, str(f))))
 
     def objects(self) -> Sequence[Manifest]:

@@ -15,8 +15,8 @@ from osm.core.xds.resource import Resource
 
 CDS, EDS, VHDS = types.CLUSTER, types.ENDPOINT, types.VIRTUAL_HOST
 PROXIES = ("p", "q")
-SHARED = [(kind, name) for kind in (CDS, EDS, VHDS) for name in ("a", "b", "c")]
-OWN = [(CDS, "own-x"), (CDS, "own-y")]
+SHARED = [(CDS, "a"), (EDS, "a"), (EDS, "b"), (VHDS, "a")]
+OWN = [(CDS, "own-x")]
 NAMED = [*SHARED, OWN[0]]
 
 
@@ -268,4 +268,4 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(max_examples=150, stateful_step_count=30)
+TestProtocol.settings = settings(max_examples=300, stateful_step_count=40)
