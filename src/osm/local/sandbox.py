@@ -97,17 +97,24 @@ class Sandbox:
         ours, theirs = wire.pair()
         source = str(Path(osm.__file__).parent.parent)
         with theirs:
-            agent = subprocess.Popen(  # noqa: ASYNC220 - asyncio would add a thread for each
-                (
-                    *(sys.executable, "-I", "-S", "-c", _START_AGENT.format(source)),
-                    *(str(theirs.fileno()), str(os.getpid())),
-                ),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C at the terminal is for the supervisor alone
-                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-                cwd="/",
-            )
+            try:
+                agent = subprocess.Popen(  # noqa: ASYNC220 - asyncio would add a thread for each
+                    (
+                        *(sys.executable, "-I", "-S", "-c", _START_AGENT.format(source)),
+                        *(str(theirs.fileno()), str(os.getpid())),
+                    ),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C at the terminal is for the supervisor alone
+                    env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+                    cwd="/",
+                )
+            except OSError as error:
+                ours.close()
+                raise SandboxError(
+                    f"cannot start {sys.executable}: {error.strerror}",
+                    hint="Whoever runs the mesh must be able to run the Python that it is installed with.",
+                ) from error
         self = cls(ours, agent)
         try:
             wire.send(ours, wire.encode(msgspec.to_builtins(setup)))

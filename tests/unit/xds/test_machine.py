@@ -18,6 +18,7 @@ PROXIES = ("p", "q")
 SHARED = [(CDS, "a"), (EDS, "a"), (EDS, "b"), (VHDS, "a")]
 OWN = [(CDS, "own-x")]
 NAMED = [*SHARED, OWN[0]]
+WHO = st.sampled_from(((0,), (1,), (0, 1)))
 
 
 class Peer:
@@ -93,7 +94,8 @@ class Protocol(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(shared=dict.fromkeys(NAMED, "1"), own={p: {} for p in PROXIES})
+        own = {proxy: {OWN[0]: "1"} for proxy in PROXIES}
+        self.world = World(dict.fromkeys(SHARED, "1"), own)
         self.built: list[Content] = []
         self.distribution = Distribution[str, Content](self.world, self.render)
         self.peers = [Peer(n, proxy, self.distribution) for n, proxy in enumerate(PROXIES)]
@@ -103,20 +105,20 @@ class Protocol(RuleBasedStateMachine):
         self.built.append(content)
         return render(content)
 
-    @rule(who=st.sampled_from((0, 1)), named=st.sampled_from(NAMED))
-    def subscribe(self, who: int, named: tuple[str, str]) -> None:
-        kind, name = named
-        peer = self.peers[who]
-        # A first request for clusters that names some is no wildcard.
-        peer.request(kind, subscribe=(name,))
-        peer.subscribed.add(named)
+    @rule(who=WHO, wanted=st.sets(st.sampled_from(NAMED), min_size=1))
+    def subscribe(self, who: tuple[int, ...], wanted: set[tuple[str, str]]) -> None:
+        for peer in (self.peers[number] for number in who):
+            for kind, name in sorted(wanted):
+                # A first request for clusters that names some is no wildcard.
+                peer.request(kind, subscribe=(name,))
+                peer.subscribed.add((kind, name))
 
-    @rule(who=st.sampled_from((0, 1)), star=st.booleans())
-    def want_everything(self, who: int, star: bool) -> None:  # noqa: FBT001 - drawn
-        peer = self.peers[who]
-        started = CDS in peer.stream.types
-        peer.request(CDS, subscribe=("*",) if star or started else ())
-        peer.wildcard = True
+    @rule(who=WHO, star=st.booleans())
+    def want_everything(self, who: tuple[int, ...], star: bool) -> None:  # noqa: FBT001 - drawn
+        for peer in (self.peers[number] for number in who):
+            started = CDS in peer.stream.types
+            peer.request(CDS, subscribe=("*",) if star or started else ())
+            peer.wildcard = True
 
     @rule(who=st.sampled_from((0, 1)))
     def want_everything_no_more(self, who: int) -> None:
@@ -159,22 +161,14 @@ class Protocol(RuleBasedStateMachine):
             return True
         return kind == CDS and peer.wildcard and name in self.world.names(peer.proxy, CDS)
 
-    @rule(named=st.sampled_from(SHARED), text=st.sampled_from(("1", "2", "3", "")))
-    def change_shared(self, named: tuple[str, str], text: str) -> None:
-        shared = {**self.world.shared, named: text}
-        if not text:
-            del shared[named]
+    @rule(values=st.dictionaries(st.sampled_from(SHARED), st.sampled_from("12 "), min_size=1))
+    def change_shared(self, values: dict[tuple[str, str], str]) -> None:
+        shared = {n: text for n, text in {**self.world.shared, **values}.items() if text.strip()}
         self.publish(msgspec.structs.replace(self.world, shared=shared))
 
-    @rule(
-        proxy=st.sampled_from(PROXIES),
-        named=st.sampled_from(OWN),
-        text=st.sampled_from(("1", "2", "")),
-    )
-    def change_own(self, proxy: str, named: tuple[str, str], text: str) -> None:
-        mine = {**self.world.own[proxy], named: text}
-        if not text:
-            del mine[named]
+    @rule(proxy=st.sampled_from(PROXIES), text=st.sampled_from("12 "))
+    def change_own(self, proxy: str, text: str) -> None:
+        mine = {OWN[0]: text} if text.strip() else {}
         self.publish(msgspec.structs.replace(self.world, own={**self.world.own, proxy: mine}))
 
     def publish(self, world: World) -> None:
@@ -240,6 +234,11 @@ class Protocol(RuleBasedStateMachine):
             if names or stars or held:
                 peer.request(kind, subscribe=(*stars, *names), held=held)
 
+    @rule(who=WHO)
+    def settle(self, who: tuple[int, ...]) -> None:
+        for number in who:
+            self.peers[number].settle()
+
     @rule()
     def everything_settles(self) -> None:
         for peer in self.peers:
@@ -268,4 +267,4 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(max_examples=300, stateful_step_count=40)
+TestProtocol.settings = settings(max_examples=250, stateful_step_count=40)
