@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from osm._envoy.envoy.config.core.v3 import base_pb2
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
@@ -23,6 +24,8 @@ from osm.ports import KeyPair
 
 TRUST_DOMAIN = "cluster.local"
 DISCOVERY = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+
+_Call = grpc.aio.StreamStreamCall[Message, discovery_pb2.DeltaDiscoveryResponse]
 
 
 def open_tresor(state: Path, validity: timedelta = timedelta(hours=1)) -> Tresor:
@@ -74,12 +77,13 @@ def exchange(
     side neither answers nor hangs up.
     """
     got = b""
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(timeout)
-        line.connect(str(path))
+    with socket.socket(socket.AF_UNIX) as bare:
+        bare.settimeout(timeout)
+        bare.connect(str(path))
+        line = bare
         try:
             if context is not None:
-                line = context.wrap_socket(line, server_hostname="any.svc.cluster.local")
+                line = context.wrap_socket(bare, server_hostname="any.svc.cluster.local")
             if data:
                 line.sendall(data)
             while (not enough or len(got) < enough) and (piece := line.recv(65536)):
@@ -100,7 +104,7 @@ def http_request(path: str = "/", host: str = "server.server", *headers: str) ->
 class XdsClient:
     """Asks the control plane for configuration, with somebody's certificate. Use `open`."""
 
-    def __init__(self, call: "grpc.aio.StreamStreamCall[object, object]", node: str) -> None:
+    def __init__(self, call: _Call, node: str) -> None:
         self._call = call
         self._node = node
         self._answers: asyncio.Queue[discovery_pb2.DeltaDiscoveryResponse] = asyncio.Queue()
@@ -108,7 +112,6 @@ class XdsClient:
     async def listen(self) -> None:
         """Take answers until the stream ends; raises what it ended with."""
         async for answer in self._call:
-            assert isinstance(answer, discovery_pb2.DeltaDiscoveryResponse)
             self._answers.put_nowait(answer)
 
     async def ask(

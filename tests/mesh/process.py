@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -196,9 +196,7 @@ class OsmProcess:
         """Ask the mesh's API on its unix socket, where commands ask it, too."""
         connection = _UnixConnection(self.bench.runtime / "osm" / self.bench.mesh / "control.sock")
         try:
-            connection.request(
-                method, f"/api/v1{path}", body, {"content-type": "application/json"}
-            )
+            connection.request(method, f"/api/v1{path}", body, {"content-type": "application/json"})
             answer = connection.getresponse()
             content = answer.read()
         finally:
@@ -242,9 +240,7 @@ class OsmProcess:
 
     def denials(self, account: str) -> int:
         """How many requests of a service account (`<namespace>/<name>`) were refused so far."""
-        return sum(
-            each["count"] for each in self.view()["denials"] if each["source"] == account
-        )
+        return sum(each["count"] for each in self.view()["denials"] if each["source"] == account)
 
     # The mesh's directory
 
@@ -307,7 +303,7 @@ def fetch(url: str, body: bytes | None = None, *, timeout: float = 10.0) -> tupl
     """Send a request on this machine, past every proxy: status and body of the answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(url, body), timeout=timeout) as answer:
+        with opener.open(url, body, timeout=timeout) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -56,7 +56,7 @@ CASES = [
     Case("an alias of nothing", STORE, "app: bookstore", "app: *store", "*store"),
     Case("a misspelt kind", ACCESS, "kind: TrafficTarget", "kind: TraficTarget", "TraficTarget"),
     Case("a version that does not exist", ACCESS, "smi-spec.io/v1alpha3", "smi-spec.io/v1beta9", "v1beta9"),
-    Case("an unknown group", ACCESS, "access.smi", "acess.smi", "acess"),
+    Case("an unknown group", ACCESS, "access.smi", "axess.smi", "axess"),
     Case("no kind", ACCESS, "kind: TrafficTarget\n", "", "kind"),
     Case("no apiVersion", STORE, "apiVersion: v1\n", "", "apiVersion"),
     Case("a name in capitals", STORE, "name: bookstore\n", "name: BookStore\n", "BookStore"),

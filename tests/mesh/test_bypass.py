@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager

@@ -15,6 +15,7 @@ import pytest_asyncio
 from cryptography import x509
 
 import osm.issuers.tresor
+
 from .harness import MeshUnderTest, http_access, local_mesh, puppet, service, tcp_access
 from .intruder import client_context, identity, open_tresor
 

@@ -65,7 +65,7 @@ class Traces:
 
 def network_namespace(pid: int) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/ns/net")
+        return str(Path(f"/proc/{pid}/ns/net").readlink())
     except OSError:
         return ""
 
@@ -84,8 +84,7 @@ def host() -> dict[str, object]:
         for name in ("/etc/hosts", "/etc/resolv.conf", "/proc/net/route", "/proc/net/if_inet6")
         if Path(name).exists()
     }
-    found["links"] = sorted(os.listdir("/sys/class/net"))
-    # No longer than they must be: the counters of a mount differ.
+    found["links"] = sorted(path.name for path in Path("/sys/class/net").iterdir())
     found["mounts"] = sorted(
         re.sub(r"^\d+ \d+ \S+ ", "", line)
         for line in Path("/proc/self/mountinfo").read_text().splitlines()
@@ -111,7 +110,7 @@ def listeners(pids: set[int]) -> set[str]:
     inodes = set()
     for pid in pids:
         try:
-            names = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+            names = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
         except OSError:
             continue
         inodes |= {name[8:-1] for name in names if name.startswith("socket:[")}
@@ -159,7 +158,9 @@ def test_killed_ten_times_in_a_row_it_leaves_nothing_that_the_next_start_does_no
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_in_order_and_nothing_is_left(place: Bench, number: signal.Signals) -> None:
+def test_a_signal_ends_it_in_order_and_nothing_is_left(
+    place: Bench, number: signal.Signals
+) -> None:
     before = host()
     traces = Traces(place)
     with place.demo() as mesh:

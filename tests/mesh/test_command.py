@@ -170,7 +170,13 @@ def test_what_cannot_be_done_is_said_in_a_line_or_two(
 def test_status_is_well_until_something_is_wrong(place: Bench, mesh: OsmProcess) -> None:
     well = place.run("status")
     assert well.code == 0
-    for words in ("namespaces", "5 of 5 ready", "5 of 5 in sync", "All is well.", mesh.view()["page"]):
+    for words in (
+        "namespaces",
+        "5 of 5 ready",
+        "5 of 5 in sync",
+        "All is well.",
+        mesh.view()["page"],
+    ):
         assert words in well.out
     assert ANSI not in well.out
     assert json.loads(place.succeed("status", "-o", "json"))["healthy"] is True
@@ -256,11 +262,14 @@ def private_keys(place: Bench) -> list[str]:
 
 
 def test_logs_are_those_of_one_workload_or_its_proxy(place: Bench, mesh: OsmProcess) -> None:
-    buyer = place.succeed("logs", "bookbuyer", "--tail", "20")
-    assert "bought a book from bookstore-v1" in buyer
+    def printed(words: str, *arguments: str) -> str:
+        wait_for(lambda: words in place.succeed("logs", *arguments), words)
+        return place.succeed("logs", *arguments)
+
+    buyer = printed("bought a book from bookstore-v1", "bookbuyer", "--tail", "20")
     assert "bookthief" not in buyer
-    proxy = place.succeed("logs", "bookstore", "--proxy")
-    assert "denied source=spiffe://cluster.local/ns/bookthief/sa/bookthief" in proxy
+    thief = "denied source=spiffe://cluster.local/ns/bookthief/sa/bookthief"
+    proxy = printed(thief, "bookstore", "--proxy")
     assert ANSI not in buyer + proxy
     follower = subprocess.Popen(
         (OSM, "logs", "bookbuyer", "--follow", "--tail", "0"),
@@ -345,11 +354,11 @@ def test_a_demo_with_a_duration_ends_with_a_summary_for_programs() -> None:
     assert stolen["successPercent"] is None  # of the requests that were let in: none was
     assert stolen["denyReason"]
     assert "kind: TrafficTarget" in stolen["remedy"]
-    denied = {(each["source"], each["path"], each["reason"]) for each in summary["denials"]}
+    denied = {(each["source"], each["path"]) for each in summary["denials"]}
     assert denied == {
-        ("bookthief/bookthief", path, "no-access-rule-for-source")
-        for path in ("/books-bought", "/buy-a-book/new")
+        ("bookthief/bookthief", path) for path in ("/books-bought", "/buy-a-book/new")
     }
+    assert all("no access rule" in each["reason"] for each in summary["denials"])
     assert len(summary["proxies"]) == 5
     assert all(proxy["inSync"] for proxy in summary["proxies"])
     assert summary["findings"] == []

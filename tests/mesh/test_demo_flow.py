@@ -5,11 +5,12 @@ import json
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
-from .process import Bench, Counters, OsmProcess, bench, fetch, hurried, hurry, wait_for
+from .process import Counters, OsmProcess, bench, fetch, hurried, hurry, wait_for
 
 ENOUGH = 12
 """So many more books say that a counter rises; each is a request that went the whole way."""
@@ -19,15 +20,10 @@ Act = Callable[[str], object]
 """Puts one of the demo's named manifests into force."""
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def mesh(place: Bench) -> Iterator[OsmProcess]:
-    with place.demo("--scenario", "empty", "--quiet") as running:
+@contextmanager
+def hurried_demo() -> Iterator[OsmProcess]:
+    """A demo without policies, of applications that do not wait."""
+    with bench() as place, place.demo("--scenario", "empty", "--quiet") as running:
         hurry(running)
         yield running
 
@@ -98,9 +94,7 @@ class Shops:
         else:
             refused = self.refusals()
             wait_for(
-                lambda: all(
-                    self.refusals()[who] >= refused[who] + ENOUGH for who in refused
-                ),
+                lambda: all(self.refusals()[who] >= refused[who] + ENOUGH for who in refused),
                 "bookbuyer and bookthief are refused",
             )
         after = self.look()
@@ -123,7 +117,12 @@ class Shops:
 
 
 @pytest.mark.parametrize("way", [by_command, by_files])
-def test_the_getting_started_flow(mesh: OsmProcess, way: Callable[[OsmProcess], Act]) -> None:
+def test_the_getting_started_flow(way: Callable[[OsmProcess], Act]) -> None:
+    with hurried_demo() as mesh:
+        follow_the_flow(mesh, way)
+
+
+def follow_the_flow(mesh: OsmProcess, way: Callable[[OsmProcess], Act]) -> None:
     act, shops = way(mesh), Shops(mesh)
     everything = ("booksBought", "booksSold", "booksStolen")
 
@@ -187,7 +186,11 @@ TARGETS = {
     "bookwarehouse": ("bookwarehouse.bookwarehouse:14001", "POST", "/restock-books"),
     "database": ("database.bookwarehouse:6379", "", ""),
 }
-ALLOWED = {("bookbuyer", "bookstore"), ("bookstore", "bookwarehouse"), ("bookwarehouse", "database")}
+ALLOWED = {
+    ("bookbuyer", "bookstore"),
+    ("bookstore", "bookwarehouse"),
+    ("bookwarehouse", "database"),
+}
 SENT_FROM = 18000
 
 CALL = """
@@ -229,18 +232,22 @@ spec:
 
 
 @pytest.fixture(scope="module")
-def puppets(mesh: OsmProcess) -> Iterator[Mapping[str, str]]:
+def mesh() -> Iterator[OsmProcess]:
+    with hurried_demo() as running:
+        running.copy("access")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def puppets(mesh: OsmProcess) -> Mapping[str, str]:
     """Workloads that send what they are told to: their addresses by the account's name."""
     texts = [
         puppet(f"{caller}-hand", *account, SENT_FROM + number)
         for number, (caller, account) in enumerate(CALLERS.items())
     ]
     mesh.write("puppets.yaml", "---".join(texts))
-    mesh.copy("access")
     mesh.wait_ready(workloads=5 + len(CALLERS))
-    yield {caller: mesh.page(f"{caller}-hand") for caller in CALLERS}
-    mesh.remove("puppets.yaml")
-    mesh.remove("traffic-access.yaml")
+    return {caller: mesh.page(f"{caller}-hand") for caller in CALLERS}
 
 
 def tell(page: str, program: str) -> object:
@@ -306,6 +313,8 @@ def test_a_split_moves_a_thousand_requests_within_five_percent(
     finally:
         mesh.remove("traffic-split.yaml")
         mesh.remove("bookstore-v2.yaml")
+        wait_for(lambda: not mesh.page("bookstore-v2"), "version 2 is gone")
+        mesh.wait_ready(workloads=5 + len(CALLERS))
 
 
 def in_force(mesh: OsmProcess, first: int, second: int) -> bool:
@@ -318,8 +327,10 @@ def in_force(mesh: OsmProcess, first: int, second: int) -> bool:
     }
     wanted = {"bookstore": first / 10, "bookstore-v2": second / 10}
     known = {app: share for app, share in shares.items() if share is not None}
-    return bool(known) and all(share == wanted[app] for app, share in known.items()) and all(
-        proxy["in_sync"] for proxy in view["proxies"]
+    return (
+        bool(known)
+        and all(share == wanted[app] for app, share in known.items())
+        and all(proxy["in_sync"] for proxy in view["proxies"])
     )
 
 

@@ -68,14 +68,18 @@ def test_bookbuyer_buys_and_bookthief_is_refused(place: Bench, mode: Mode) -> No
         assert statistic(mesh, HANDSHAKES) >= 1  # it came by mutual TLS
         mesh.wait_ready(workloads=5)
         ready = time.monotonic() - mesh.began
-        print(f"\n{mode.words}: first mutual-TLS 200 after {first:.2f} s, all ready after {ready:.2f} s")
+        print(
+            f"\n{mode.words}: first mutual-TLS 200 after {first:.2f} s, all ready after {ready:.2f} s"
+        )
         print("".join(line + "\n" for line in mesh.printed.splitlines() if "s  " in line[:9]))
 
         wait_for(
-            lambda: mesh.counters("bookbuyer")["booksBought"] >= 3
-            and mesh.counters("bookstore")["booksSold"] >= 3
-            and mesh.counters("bookwarehouse")["totalBooks"] >= 3
-            and mesh.denials("bookthief/bookthief") >= 3,
+            lambda: (
+                mesh.counters("bookbuyer")["booksBought"] >= 3
+                and mesh.counters("bookstore")["booksSold"] >= 3
+                and mesh.counters("bookwarehouse")["totalBooks"] >= 3
+                and mesh.denials("bookthief/bookthief") >= 3
+            ),
             "bookbuyer buys, the store restocks, and bookthief is refused",
             within=15,
         )

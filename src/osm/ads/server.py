@@ -207,7 +207,7 @@ class AdsServer:
             self._observer.refused_client(proxy)
             log.warning("refused a connection", reason=proxy)
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, proxy)
-            raise AssertionError  # abort has raised
+            raise AssertionError  # noqa: TRY004 abort has raised
         if not self._control_plane.catalog.is_known(proxy):
             # The pod may be so new that its object is still on the way: the proxy tries again.
             await context.abort(

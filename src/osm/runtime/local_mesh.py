@@ -16,12 +16,12 @@ from osm.core.model.identity import Identity, ProxyIdentity
 from osm.errors import OsmError
 from osm.kit.clock import SystemClock
 from osm.local.files import FileSource
+from osm.local.ground import Prepare
 from osm.local.mode import Mode, Wish, detect_mode
 from osm.local.output import Logs
 from osm.local.plan import Addresses, Plan, make_plan
 from osm.local.platform import LocalPlatform
 from osm.local.proxy import ADMIN_SOCKET
-from osm.local.ground import Prepare
 from osm.local.runtime_directory import RuntimeDirectory
 from osm.ports import Change
 from osm.runtime.control_core import ControlCore

@@ -42,9 +42,7 @@ def request(
 ) -> tuple[int, dict[str, str], str]:
     """Send one request exactly as written. Header lines may repeat; without `host` there is one."""
     given = {name.lower() for name, _ in headers}
-    connection.putrequest(
-        method, target, skip_host="host" in given, skip_accept_encoding=True
-    )
+    connection.putrequest(method, target, skip_host="host" in given, skip_accept_encoding=True)
     for name, value in headers:
         connection.putheader(name, value)
     connection.endheaders()

@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from osm.testing import calls
@@ -57,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             exec(compile(body, "puppet", "exec"), scope)  # noqa: S102 what a test program is for
             self._answer(200, scope["result"])
-        except Exception:
+        except Exception:  # noqa: BLE001 whatever it raises is its answer
             self._answer(500, traceback.format_exc())
 
     def _upgrade(self) -> None:
@@ -83,11 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _serve_tcp(address: str, port: int, talk: Callable[[socket.socket], None]) -> None:
     def one(connection: socket.socket) -> None:
-        with connection:
-            try:
-                talk(connection)
-            except OSError:
-                pass
+        with connection, suppress(OSError):
+            talk(connection)
 
     with socket.create_server((address, port), backlog=100) as server:
         while True:
@@ -123,6 +121,7 @@ def _serve_grpc(address: str, port: int) -> None:
 
 
 def main() -> None:
+    """Serve until the process ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int, nargs="?", default=8000)
     for kind in ("echo", "banner", "pour", "grpc"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from tests.unit.xds.world import Client, resource
 
@@ -377,6 +378,24 @@ def test_additions_come_in_order_and_removals_in_the_opposite_one() -> None:
     stream.present.clear()
     stream.own.clear()
     assert [r.type_url for r in stream.respond()] == [VHDS, RDS, LDS, EDS, CDS]
+
+
+def test_a_cluster_that_changes_takes_its_endpoints_along_and_one_that_does_not_no() -> None:
+    stream = Stream()
+    for text in ("1", "2"):
+        cluster = resource("c", text)
+        stream.present[CDS, "c"] = msgspec.structs.replace(cluster, endpoints="c")
+        stream.put(EDS, "c")
+        stream.put(EDS, "d")
+        if text == "1":
+            stream.ask(CDS, "c")
+            stream.ask(EDS, "c", "d")
+    clusters, endpoints = stream.respond()
+    assert (clusters.type_url, clusters.names) == (CDS, ("c",))
+    assert (endpoints.type_url, endpoints.names) == (EDS, ("c",))
+    stream.put(EDS, "d", "2")
+    (response,) = stream.respond()
+    assert response.names == ("d",)
 
 
 def test_all_types_have_a_place_in_the_order_and_a_short_name() -> None:

@@ -10,8 +10,8 @@ from osm.cli.client import connect
 from osm.cli.command import Verb, VerbGroup, mesh_option, output_option
 from osm.cli.encode import encoded
 from osm.cli.names import NAMESPACE, WORKLOAD, shortened
-from osm.cli.run_options import new_mesh_option
 from osm.cli.render import duration, printable, table
+from osm.cli.run_options import new_mesh_option
 from osm.cli.workloads import find_workloads
 from osm.core.explain.view import ProxyView, ResourceTypeView
 from osm.errors import ConfigError, UsageError

@@ -132,7 +132,9 @@ def compile_services(
                 for member in members:
                     of_workload.setdefault((member.namespace, member.name), []).append(port.name)
                 endpoints[port.name] = _endpoints(
-                    port, members, service.spec.publish_not_ready_addresses
+                    port,
+                    members,
+                    publish_not_ready=service.spec.publish_not_ready_addresses,
                 )
     return Services(
         ports,
@@ -227,7 +229,7 @@ def _target_port(spec: ServicePortSpec, members: Sequence[Workload]) -> int:
 
 
 def _endpoints(
-    port: ServicePort, members: Sequence[Workload], publish_not_ready: bool
+    port: ServicePort, members: Sequence[Workload], *, publish_not_ready: bool
 ) -> tuple[Endpoint, ...]:
     if not port.target_port:
         return ()

@@ -124,6 +124,7 @@ def build_tcp_access(value: TcpAccess) -> extension_pb2.TypedExtensionConfig:
 
 
 def build_gates(value: AccessGates) -> rtds_pb2.Runtime:
+    """Build the runtime layer in which the open gates are set."""
     layer = Struct(fields={key: Value(number_value=100) for key in value.open})
     return rtds_pb2.Runtime(name=value.name, layer=layer)
 

@@ -143,7 +143,7 @@ class Catalog:
                 return AccessGates(name, open_gates(self._all_tcp_access(workload)))
         return None
 
-    # Outbound: services
+    # --- outbound
 
     def _virtual_host(self, workload: Workload, name: str) -> OutboundHost | None:
         routes, _, authority = name.partition("/")
@@ -191,7 +191,8 @@ class Catalog:
     def _endpoints(self, name: str) -> Endpoints | None:
         """The endpoints of a cluster have the cluster's name, and no two clusters share them: Envoy
         asks once for a name, and a second cluster would wait for the answer that the first one had,
-        with everything on demand behind it (measured with Envoy 1.40)."""
+        with everything on demand behind it (measured with Envoy 1.40).
+        """
         port = self.directory.by_cluster(name)
         if port is not None:
             return Endpoints(name, self.model.endpoints.get(port.name, ()))
@@ -207,7 +208,7 @@ class Catalog:
             )
         return Endpoints(name, members)
 
-    # Listeners
+    # --- listeners
 
     def _listeners(self, workload: Workload) -> dict[str, Value]:
         listeners: dict[str, Value] = {}
@@ -296,7 +297,7 @@ class Catalog:
             for port in ports
         ]
 
-    # Inbound: the workload's own ports
+    # --- the workload's own ports
 
     def _inbound_ports(self, workload: Workload) -> tuple[InboundPort, ...]:
         """The target ports of the services that select the workload, each with one protocol: the
@@ -350,7 +351,7 @@ class Catalog:
             access=self.http_access(workload.identity, port.port),
         )
 
-    # Access
+    # --- access
 
     def http_access(self, destination: Identity, port: int) -> HttpAccess:
         """The rules for HTTP to one port of an identity's workloads."""
@@ -401,7 +402,7 @@ class Catalog:
             tuple(sorted({source for rule in access.rules for source in rule.sources})),
         )
 
-    # Secrets
+    # --- secrets
 
     def _secret(self, proxy: ProxyIdentity, name: str) -> CertificateSecret | TrustSecret | None:
         """A proxy's own certificate, whatever it asks for, and nobody else's."""

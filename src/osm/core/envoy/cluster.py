@@ -87,6 +87,7 @@ def _labels(value: ServiceCluster) -> base_pb2.Metadata:
 
 
 def build_nowhere_cluster(value: NowhereCluster) -> cluster_pb2.Cluster:
+    """Build a cluster that refuses at once."""
     return cluster_pb2.Cluster(
         name=value.name,
         alt_stat_name=NOWHERE,
@@ -96,6 +97,7 @@ def build_nowhere_cluster(value: NowhereCluster) -> cluster_pb2.Cluster:
 
 
 def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:
+    """Build the cluster of the application beside the proxy, reached in plaintext."""
     endpoint = endpoint_components_pb2.LbEndpoint(
         endpoint=endpoint_components_pb2.Endpoint(address=envoy_address(value.address))
     )

@@ -59,6 +59,7 @@ def redirected_inbound(
 
 
 def build_inbound_listener(value: InboundListener) -> listener_pb2.Listener:
+    """Build a listener with a filter chain for each port."""
     listener = listener_pb2.Listener(
         name=value.name,
         address=envoy_address(value.address),

@@ -33,10 +33,12 @@ def parse_outbound_routes(name: str) -> int | None:
 
 
 def inbound_routes(port: int) -> str:
+    """Routes for HTTP to one port of a workload."""
     return f"rds-inbound.{port}"
 
 
 def tcp_access(port: int) -> str:
+    """The access rules of one TCP port of a workload."""
     return f"tcp-access.{port}"
 
 

@@ -93,6 +93,7 @@ def build_outbound_listener(value: OutboundListener) -> listener_pb2.Listener:
 
 
 def build_explicit_http_listener(value: ExplicitHttpListener) -> listener_pb2.Listener:
+    """Build the listener that takes HTTP for every service, as a forward proxy does."""
     return listener_pb2.Listener(
         name=value.name,
         address=envoy_address(value.address),
@@ -102,6 +103,7 @@ def build_explicit_http_listener(value: ExplicitHttpListener) -> listener_pb2.Li
 
 
 def build_explicit_tcp_listener(value: ExplicitTcpListener) -> listener_pb2.Listener:
+    """Build the listener of one TCP service port."""
     return listener_pb2.Listener(
         name=value.name,
         address=envoy_address(value.address),

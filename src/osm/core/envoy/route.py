@@ -57,6 +57,7 @@ class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
 
 
 def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration:
+    """Build a route configuration whose virtual hosts are asked for on demand."""
     source = ads_source()
     # Envoy asks for virtual hosts before there is one to ask for, and would wait for an answer.
     source.initial_fetch_timeout.CopyFrom(Duration(nanos=10_000_000))
@@ -68,6 +69,7 @@ def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration
 
 
 def build_outbound_host(value: OutboundHost) -> route_components_pb2.VirtualHost:
+    """Build the virtual host of one authority, with its rules in order."""
     return route_components_pb2.VirtualHost(
         name=value.name,
         domains=[value.authority],

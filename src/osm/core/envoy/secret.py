@@ -28,7 +28,8 @@ class TrustSecret(msgspec.Struct, frozen=True, gc=False):
 
 class CallersSecret(msgspec.Struct, frozen=True, gc=False):
     """The roots to trust (PEM), and of whom alone certificates are accepted: `identities`, or every
-    workload of the trust domain when there are no rules (`anyone`)."""
+    workload of the trust domain when there are no rules (`anyone`).
+    """
 
     name: str
     bundle: bytes
@@ -38,6 +39,7 @@ class CallersSecret(msgspec.Struct, frozen=True, gc=False):
 
 
 def build_certificate_secret(value: CertificateSecret) -> secret_pb2.Secret:
+    """Build the secret with a certificate and its key."""
     return secret_pb2.Secret(
         name=value.name,
         tls_certificate=common_pb2.TlsCertificate(
@@ -48,6 +50,7 @@ def build_certificate_secret(value: CertificateSecret) -> secret_pb2.Secret:
 
 
 def build_callers_secret(value: CallersSecret) -> secret_pb2.Secret:
+    """Build the secret with the roots to trust and the callers to accept."""
     context = common_pb2.CertificateValidationContext(
         trusted_ca=base_pb2.DataSource(inline_bytes=value.bundle)
     )
@@ -61,6 +64,7 @@ def build_callers_secret(value: CallersSecret) -> secret_pb2.Secret:
 
 
 def build_trust_secret(value: TrustSecret) -> secret_pb2.Secret:
+    """Build the secret with the roots to trust."""
     return secret_pb2.Secret(
         name=value.name,
         validation_context=common_pb2.CertificateValidationContext(

@@ -70,7 +70,8 @@ def downstream_tls(
     tls: TlsSettings, *, alpn: tuple[str, ...], callers: str = ""
 ) -> base_pb2.TransportSocket:
     """Demand a certificate: of any workload of this trust domain, for access rules to decide later
-    who may do what; or with `callers`, the name of a `CallersSecret`, of those alone."""
+    who may do what; or with `callers`, the name of a `CallersSecret`, of those alone.
+    """
     accepted = () if callers else (any_workload(tls.trust_domain),)
     context = tls_pb2.DownstreamTlsContext(
         require_client_certificate=BoolValue(value=True),
@@ -88,7 +89,8 @@ def these_workloads(
     trust_domain: str, identities: tuple[Identity, ...]
 ) -> tuple[common_pb2.SubjectAltNameMatcher, ...]:
     """Fit these identities and no other. Never empty: without a matcher Envoy accepts every
-    certificate of the mesh, and one that nobody has closes it."""
+    certificate of the mesh, and one that nobody has closes it.
+    """
     uris = tuple(i.spiffe_id for i in identities) or (f"spiffe://{trust_domain}/nobody",)
     return tuple(_uri(string_pb2.StringMatcher(exact=uri)) for uri in uris)
 

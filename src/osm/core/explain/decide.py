@@ -29,7 +29,7 @@ def explain(model: Model, question: Question) -> Explanation:
         return _end(question, [], "unknown source", f"no workload is called {question.source!r}")
     source = sources[0]
     steps = [_source_step(source)]
-    host, colon, number = question.destination.rpartition(":")
+    _, colon, number = question.destination.rpartition(":")
     if colon and not number.isdecimal():
         return _end(question, steps, "bad destination", f"{number!r} is not a port")
     port = directory.by_authority(question.destination, 0, source.namespace)
@@ -40,7 +40,7 @@ def explain(model: Model, question: Question) -> Explanation:
         if port is not None:
             steps.append(_elsewhere_step(question.destination, source.namespace, port))
     if port is None:
-        return _unknown_destination(question, steps, host if colon else question.destination)
+        return _unknown_destination(question, steps)
     steps.append(_destination_step(port))
     if bool(question.method) != port.protocol.is_http:
         spoken = "HTTP" if port.protocol.is_http else "TCP"
@@ -268,7 +268,7 @@ def _transport_step(model: Model, source: Workload, ports: list[ServicePort]) ->
     return Step("transport", "ok", text)
 
 
-def _unknown_destination(question: Question, steps: list[Step], host: str) -> Explanation:
+def _unknown_destination(question: Question, steps: list[Step]) -> Explanation:
     text = f"the mesh knows no service port {question.destination!r}; the proxy answers 404, or closes TCP"
     steps.append(Step("destination", "failed", text))
     return _end(question, steps, "no route", f"there is no service port {question.destination!r}")

@@ -26,7 +26,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """The verdict (`allowed`, `denied`, `no route`, `no endpoints` …), how it came about, what would change it."""
+    """The verdict, how it came about, and what would change it.
+
+    Verdicts are `allowed`, `denied`, `partly denied`, `no route`, `no backend`, `no endpoints`,
+    `redirected`, `unknown source` and `bad destination`.
+    """
 
     question: Question
     verdict: str

@@ -30,8 +30,8 @@ class EdgeView(msgspec.Struct, frozen=True):
     """Traffic between two apps during the window, and in total.
 
     `requests_per_second` and `success_percent` are of those that were let in; `denied` requests were
-    refused by the mesh. For TCP, connections take the place of requests. `split_percent` is the share that a route gives this
-    destination, or None without a split.
+    refused by the mesh. For TCP, connections take the place of requests. `split_percent` is the share
+    that a route gives this destination, or None without a split.
     """
 
     source_namespace: str

@@ -91,7 +91,7 @@ def _decode_unreserved(path: str) -> str:
             continue
         out.append(chr(byte) + part[2:])
         # What was no escape must not become one: `%2%41` is not `%2A`.
-        if 0 <= broken and _is_escape("".join(out[broken:])[1:3]):
+        if broken >= 0 and _is_escape("".join(out[broken:])[1:3]):
             out[broken] = "%25" + out[broken][1:]
             broken = -1
     return "".join(out)
@@ -136,6 +136,7 @@ def fits(match: HttpMatch, request: Request) -> bool:
 
 
 def path_fits(match: PathMatch, path: str) -> bool:
+    """Whether a path fits: exactly, by whole elements, or as a whole by a regex."""
     match match.kind:
         case "exact":
             return path == match.value

@@ -5,7 +5,8 @@ on; `respond` turns the present resources into the responses that bring the prox
 refused version is not sent again; what the proxy had before stays in place, as Envoy does by itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -90,7 +91,8 @@ class DeltaStream:
         initial_versions: Mapping[str, str] | None = None,
     ) -> Received:
         """Take one request in. Names beyond the limit are cut; types that we do not serve count
-        nothing."""
+        nothing.
+        """
         if type_url not in types.ORDER:
             return Received()
         state = self.types.setdefault(type_url, TypeState())
@@ -154,8 +156,8 @@ class DeltaStream:
         lookup: Lookup,
         wildcard: Callable[[str], tuple[str, ...]],
         *,
-        asked: Mapping[str, Set[str]] | None = None,
-        changed: Mapping[str, Set[str]] | None = None,
+        asked: Mapping[str, AbstractSet[str]] | None = None,
+        changed: Mapping[str, AbstractSet[str]] | None = None,
     ) -> list[Response]:
         """Responses that bring the proxy up to date: additions in order, then removals.
 

@@ -11,22 +11,22 @@ import msgspec
 
 from osm.core.xds.resource import Resource
 
-P = TypeVar("P", contravariant=True)
+Q_contra = TypeVar("Q_contra", contravariant=True)
 Q = TypeVar("Q")
 V = TypeVar("V", bound=Hashable)
-W = TypeVar("W", bound=Hashable, covariant=True)
+V_co = TypeVar("V_co", bound=Hashable, covariant=True)
 
 
-class Catalog(Protocol[P, W]):
+class Catalog(Protocol[Q_contra, V_co]):
     """What `Distribution` asks of a model: `osm.core.envoy.catalog` is the one that there is."""
 
-    def names(self, proxy: P, type_url: str, /) -> tuple[str, ...]: ...
+    def names(self, proxy: Q_contra, type_url: str, /) -> tuple[str, ...]: ...
 
-    def value(self, proxy: P, type_url: str, name: str, /) -> W | None: ...
+    def value(self, proxy: Q_contra, type_url: str, name: str, /) -> V_co | None: ...
 
-    def scope(self, proxy: P, type_url: str, name: str, /) -> Hashable: ...
+    def scope(self, proxy: Q_contra, type_url: str, name: str, /) -> Hashable: ...
 
-    def is_known(self, proxy: P, /) -> bool: ...
+    def is_known(self, proxy: Q_contra, /) -> bool: ...
 
 
 Key = tuple[str, str, Hashable]
@@ -119,12 +119,22 @@ class Distribution(Generic[Q, V]):
         self._catalog = catalog
         changes: dict[int, Changes] = {}
         built_before = self.built_total
-        for key, held in self._held.items():
-            value = self._value(key, held)
-            if value == held.value or not self._set(key, held, value):
-                continue
+        compared = len(self._held)
+        for key, held in list(self._held.items()):
+            type_url, name, _ = key
+            proxies = (self._proxies[stream] for stream in held.holders)
+            proxy = next((p for p in proxies if catalog.is_known(p)), None)
+            if proxy is None:
+                # Nobody who may see it holds it: whoever asks next must not find what these saw.
+                for stream in held.holders:
+                    self._keys[stream].pop((type_url, name))
+                self._forget(key)
+            else:
+                value = catalog.value(proxy, type_url, name)
+                if value == held.value or not self._set(key, held, value):
+                    continue
             for stream in held.holders:
-                changes.setdefault(stream, {}).setdefault(key[0], set()).add(key[1])
+                changes.setdefault(stream, {}).setdefault(type_url, set()).add(name)
         for (stream, type_url), before in list(self._own.items()):
             names = self.own_names(stream, type_url)
             if names != before:
@@ -132,15 +142,7 @@ class Distribution(Generic[Q, V]):
                 changes.setdefault(stream, {}).setdefault(type_url, set()).update(difference)
         live = {held.value for held in self._held.values()}
         self._rendered = {v: r for v, r in self._rendered.items() if v in live}
-        return Outcome(changes, len(self._held), self.built_total - built_before)
-
-    def _value(self, key: Key, held: Held[V]) -> V | None:
-        type_url, name, _ = key
-        for stream in held.holders:
-            proxy = self._proxies[stream]
-            if self._catalog.is_known(proxy):
-                return self._catalog.value(proxy, type_url, name)
-        return None
+        return Outcome(changes, compared, self.built_total - built_before)
 
     def _set(self, key: Key, held: Held[V], value: V | None) -> bool:
         """Whether the value could be rendered. If not, what is held stays, and is tried again."""
@@ -168,5 +170,8 @@ class Distribution(Generic[Q, V]):
             return
         held.holders.discard(stream)
         if not held.holders:
-            del self._held[key]
-            self.failures.pop(key[:2], None)
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        del self._held[key]
+        self.failures.pop(key[:2], None)

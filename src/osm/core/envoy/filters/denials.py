@@ -63,6 +63,7 @@ def denied_answer(context: DenialContext) -> http_connection_manager_pb2.LocalRe
 
 
 def http_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
+    """Log refused requests: a line for people, an entry for the control plane."""
     line = _LINE.format(destination=context.destination.short, port=context.port)
     return [
         access_logger(
@@ -79,6 +80,7 @@ def http_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
 
 
 def tcp_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
+    """Send an entry for each refused connection to the control plane."""
     return [
         access_logger(
             "envoy.access_loggers.tcp_grpc",
@@ -126,7 +128,7 @@ def _to_control_plane(kind: str, port: int) -> als_pb2.CommonGrpcAccessLogConfig
         grpc_service=grpc_service_pb2.GrpcService(
             envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=CONTROL_PLANE_CLUSTER)
         ),
-        transport_api_version=2,
+        transport_api_version="V3",
     )
     config.buffer_flush_interval.FromMilliseconds(200)
     # Which port was meant is what an entry does not say by itself: proxies may talk over unix sockets.

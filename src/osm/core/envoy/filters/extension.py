@@ -11,12 +11,14 @@ from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 impo
 
 
 def http_filter(name: str, config: Message) -> http_connection_manager_pb2.HttpFilter:
+    """Name and pack an HTTP filter."""
     out = http_connection_manager_pb2.HttpFilter(name=name)
     out.typed_config.Pack(config, deterministic=True)
     return out
 
 
 def network_filter(name: str, config: Message) -> listener_components_pb2.Filter:
+    """Name and pack a network filter."""
     out = listener_components_pb2.Filter(name=name)
     out.typed_config.Pack(config, deterministic=True)
     return out
@@ -25,12 +27,14 @@ def network_filter(name: str, config: Message) -> listener_components_pb2.Filter
 def access_logger(
     name: str, config: Message, *, only: accesslog_pb2.AccessLogFilter | None = None
 ) -> accesslog_pb2.AccessLog:
+    """Name and pack an access logger; `only` says which entries it gets."""
     out = accesslog_pb2.AccessLog(name=name, filter=only)
     out.typed_config.Pack(config, deterministic=True)
     return out
 
 
 def text_format(text: str) -> substitution_format_string_pb2.SubstitutionFormatString:
+    """Make a format string of plain text and Envoy's command operators."""
     out = substitution_format_string_pb2.SubstitutionFormatString()
     out.text_format_source.inline_string = text
     return out

@@ -18,11 +18,13 @@ TIMEOUT = Duration(seconds=5)
 
 
 def http_on_demand() -> http_connection_manager_pb2.HttpFilter:
+    """Ask for virtual hosts and clusters that a request needs and that are not there."""
     discovery = on_demand_pb2.OnDemandCds(source=ads_source(), timeout=TIMEOUT)
     return http_filter("envoy.filters.http.on_demand", on_demand_pb2.OnDemand(odcds=discovery))
 
 
 def tcp_on_demand() -> tcp_proxy_pb2.TcpProxy.OnDemand:
+    """Ask for the cluster that a TCP connection needs."""
     return tcp_proxy_pb2.TcpProxy.OnDemand(odcds_config=ads_source(), timeout=TIMEOUT)
 
 

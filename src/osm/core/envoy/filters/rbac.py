@@ -17,10 +17,12 @@ NETWORK_RBAC = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBA
 
 
 def http_rbac() -> http_connection_manager_pb2.HttpFilter:
+    """Enforce the access rules that the route configuration carries."""
     return http_filter(RBAC_FILTER, rbac_pb2.RBAC())
 
 
 def tcp_rbac(port: int) -> listener_components_pb2.Filter:
+    """Enforce the access rules that come for this port as an extension configuration."""
     return listener_components_pb2.Filter(
         name=tcp_access(port),
         config_discovery=config_source_pb2.ExtensionConfigSource(

@@ -14,6 +14,7 @@ from osm.core.envoy.filters.extension import http_filter, text_format
 
 
 def request_path() -> http_connection_manager_pb2.HttpFilter:
+    """Keep the path for the filters that follow."""
     value = value_pb2.FilterStateValue(
         object_key=PATH_STATE,
         factory_key="envoy.string",

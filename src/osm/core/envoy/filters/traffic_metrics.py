@@ -7,7 +7,6 @@ request, so that nobody has to send them along as headers.
 import msgspec
 
 from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
-from osm._envoy.envoy.data.accesslog.v3 import accesslog_pb2 as access_log_pb2
 from osm._envoy.envoy.extensions.access_loggers.stats.v3 import stats_pb2
 from osm.core.envoy.filters.extension import access_logger
 from osm.core.envoy.names import METADATA
@@ -88,11 +87,7 @@ def _counter(
 
 
 def _only(kind: str) -> accesslog_pb2.AccessLogFilter:
-    return accesslog_pb2.AccessLogFilter(
-        log_type_filter=accesslog_pb2.LogTypeFilter(
-            types=[access_log_pb2.AccessLogType.Value(kind)]
-        )
-    )
+    return accesslog_pb2.AccessLogFilter(log_type_filter=accesslog_pb2.LogTypeFilter(types=[kind]))
 
 
 def _parties(source: SourceLabels) -> list[stats_pb2.Config.Tag]:

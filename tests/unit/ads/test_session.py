@@ -1,0 +1,321 @@
+"""Sessions of proxies with a control plane, without sockets: requests in, responses out."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+from google.protobuf.message import Message
+from tests.unit.xds.world import Client
+
+from osm._envoy.envoy.config.core.v3 import base_pb2
+from osm._envoy.envoy.config.listener.v3 import listener_pb2
+from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
+from osm._envoy.envoy.service.runtime.v3 import rtds_pb2
+from osm.ads.control_plane import ControlPlane, Refused
+from osm.ads.session import Session
+from osm.core.envoy import names
+from osm.core.model.identity import Identity, ProxyIdentity
+from osm.core.model.mesh import Model
+from osm.core.xds import types
+from osm.core.xds.delta import Response
+from osm.testing.builders import (
+    PERMISSIVE,
+    Part,
+    http_group,
+    model,
+    pod,
+    proxy,
+    service,
+    target,
+    tcp_route,
+)
+
+SHOP: tuple[Part, ...] = (
+    pod("buyer"),
+    pod("thief", ip="10.0.0.2"),
+    pod("shop", ip="10.0.0.3"),
+    service("shop", {"port": 80, "name": "http"}, {"port": 5432, "name": "tcp-db"}),
+    http_group("all", {"name": "all", "pathRegex": "/.*"}),
+    tcp_route("db", 5432),
+    target("t", "shop", ["buyer"], "HTTPRouteGroup/all"),
+    target("u", "shop", ["buyer"], "TCPRoute/db"),
+)
+
+
+class Plane:
+    """A control plane with what it was told of refusals."""
+
+    def __init__(self, *parts: Part) -> None:
+        self.refusals: list[Refused] = []
+        self.model = model(*(parts or SHOP))
+        self.plane = ControlPlane(self.model, b"roots", on_refusal=self.refusals.append)
+        for workload in self.model.workloads.values():
+            account = workload.identity.service_account
+            self.plane.renew(workload.identity, f"chain of {account}".encode(), b"key")
+
+    def connect(self, workload: str) -> "Proxy":
+        return Proxy(self, self.plane.connect(proxy(self.model, workload)))
+
+    def publish(self, *parts: Part) -> None:
+        self.plane.publish(model(*parts))
+
+
+class Proxy:
+    def __init__(self, plane: Plane, session: Session) -> None:
+        self.plane = plane
+        self.session = session
+        self.client = Client()
+        self.resources: dict[tuple[str, str], bytes] = {}
+
+    def send(self, type_url: str, *wanted: str, **fields: object) -> None:
+        request = discovery_pb2.DeltaDiscoveryRequest(
+            type_url=type_url, resource_names_subscribe=wanted
+        )
+        for field, value in fields.items():
+            if isinstance(value, Message):
+                getattr(request, field).CopyFrom(value)
+            elif isinstance(value, Mapping):
+                getattr(request, field).update(value)
+            elif isinstance(value, list):
+                getattr(request, field).extend(value)
+            else:
+                setattr(request, field, value)
+        refusal = self.session.take_request(request)
+        if refusal is not None:
+            self.plane.plane.refused(self.session, refusal)
+
+    async def receive(self) -> list[Response]:
+        """What is said now; empty when there is nothing."""
+        try:
+            async with asyncio.timeout(0.01):
+                responses = await self.session.next_responses()
+        except TimeoutError:
+            return []
+        for response in responses:
+            for each in self.client.apply(response.wire).resources:
+                self.resources[response.type_url, each.name] = each.resource.value
+        return responses
+
+    async def ask(self, type_url: str, *wanted: str, **fields: object) -> list[Response]:
+        self.send(type_url, *wanted, **fields)
+        return await self.receive()
+
+
+async def test_a_proxy_gets_its_own_listeners_and_its_own_certificate_and_nobody_elses() -> None:
+    plane = Plane()
+    shop, buyer = plane.connect("shop"), plane.connect("buyer")
+    for each, account in ((shop, "shop"), (buyer, "buyer")):
+        await each.ask(types.LISTENER)
+        await each.ask(types.SECRET, names.SERVICE_CERTIFICATE, names.ROOT_CERTIFICATES)
+        made = each.resources[types.SECRET, names.SERVICE_CERTIFICATE]
+        secret = secret_pb2.Secret.FromString(made)
+        chain = secret.tls_certificate.certificate_chain.inline_bytes
+        assert chain == f"chain of {account}".encode()
+    assert set(buyer.client.held[types.LISTENER]) == {"outbound-listener"}
+    assert set(shop.client.held[types.LISTENER]) == {"outbound-listener", "inbound-listener"}
+    inbound = listener_pb2.Listener.FromString(shop.resources[types.LISTENER, "inbound-listener"])
+    assert [chain.name for chain in inbound.filter_chains] == [
+        "inbound_80_http",
+        "inbound_5432_tcp",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("type_url", "name"),
+    [
+        (types.LISTENER, "inbound-listener"),
+        (types.ROUTE, "rds-inbound.80"),
+        (types.CLUSTER, "default/shop|80|local"),
+        (types.CLUSTER, "default/shop|80|local|h2"),
+        (types.EXTENSION, "tcp-access.5432"),
+        (types.SECRET, "tcp-callers.5432"),
+        (types.SECRET, "spiffe://cluster.local/ns/default/sa/shop"),
+        (types.SECRET, "service-cert:shop"),
+        (types.RUNTIME, "shop"),
+    ],
+)
+async def test_a_proxy_does_not_get_what_is_anothers_even_if_it_is_held_there(
+    type_url: str, name: str
+) -> None:
+    plane = Plane()
+    shop, thief = plane.connect("shop"), plane.connect("thief")
+    await shop.ask(type_url, name)
+    await thief.ask(type_url, name)
+    assert thief.client.held.get(type_url, {}) == {}
+
+
+async def test_what_a_proxy_says_of_itself_counts_nothing() -> None:
+    plane = Plane()
+    thief = plane.connect("thief")
+    node = base_pb2.Node(id="default/shop", cluster="shop.default")
+    node.user_agent_build_version.version.major_number = 1
+    node.user_agent_build_version.version.minor_number = 40
+    await thief.ask(types.LISTENER, node=node)
+    await thief.ask(types.SECRET, names.SERVICE_CERTIFICATE)
+    secret = thief.resources[types.SECRET, names.SERVICE_CERTIFICATE]
+    assert b"chain of thief" in secret and b"chain of shop" not in secret
+    assert "inbound-listener" not in thief.client.held[types.LISTENER]
+    assert thief.session.version == "1.40.0"
+
+
+async def test_gates_are_a_proxys_own() -> None:
+    plane = Plane()
+    shop, buyer = plane.connect("shop"), plane.connect("buyer")
+    for each in (shop, buyer):
+        await each.ask(types.RUNTIME, names.RUNTIME_LAYER)
+    layer = {
+        each: rtds_pb2.Runtime.FromString(each.resources[types.RUNTIME, names.RUNTIME_LAYER]).layer
+        for each in (shop, buyer)
+    }
+    assert len(layer[shop].fields) == 1 and len(layer[buyer].fields) == 0
+
+
+async def test_a_change_wakes_the_proxies_that_hold_something_of_it_and_no_other() -> None:
+    plane = Plane()
+    shop, buyer, thief = (plane.connect(name) for name in ("shop", "buyer", "thief"))
+    await shop.ask(types.ROUTE, "rds-inbound.80")
+    await buyer.ask(types.ENDPOINT, "default/shop|80")
+    await thief.ask(types.CLUSTER, "default/shop|80")
+    plane.publish(*SHOP, target("v", "shop", ["thief"], "HTTPRouteGroup/all"))
+    assert [r.names for r in await shop.receive()] == [("rds-inbound.80",)]
+    assert await buyer.receive() == [] and await thief.receive() == []
+    plane.publish(*SHOP, pod("shop-2", app="shop", ip="10.0.0.9"))
+    names_told = [(r.type_url, r.names) for r in await buyer.receive()]
+    assert names_told == [(types.ENDPOINT, ("default/shop|80",))]
+    assert await thief.receive() == []
+
+
+async def test_a_new_certificate_goes_to_the_proxies_of_its_identity() -> None:
+    plane = Plane()
+    shop, buyer = plane.connect("shop"), plane.connect("buyer")
+    for each in (shop, buyer):
+        await each.ask(types.SECRET, names.SERVICE_CERTIFICATE)
+    identity = shop.session.proxy.identity
+    assert plane.plane.has_certificate(identity)
+    published = plane.plane.renew(identity, b"new chain", b"key")
+    assert (published.built, published.streams) == (1, 1)
+    assert len(await shop.receive()) == 1 and await buyer.receive() == []
+
+
+async def test_an_identity_without_certificate_is_told_so_and_gets_it_later() -> None:
+    plane = Plane()
+    newcomer = pod("new", ip="10.0.0.8")
+    plane.publish(*SHOP, newcomer)
+    who = ProxyIdentity(Identity("cluster.local", "default", "new"), "new")
+    assert not plane.plane.has_certificate(who.identity)
+    session = Proxy(plane, plane.plane.connect(who))
+    (response,) = await session.ask(types.SECRET, names.SERVICE_CERTIFICATE)
+    assert response.removed == (names.SERVICE_CERTIFICATE,)
+    plane.plane.renew(who.identity, b"chain", b"key")
+    (response,) = await session.receive()
+    assert response.names == (names.SERVICE_CERTIFICATE,)
+
+
+async def test_changes_while_a_proxy_is_slow_are_merged_into_the_newest_state() -> None:
+    plane = Plane()
+    shop = plane.connect("shop")
+    await shop.ask(types.ROUTE, "rds-inbound.80")
+    for number in range(5):
+        plane.publish(*SHOP, target(f"v{number}", "shop", ["thief"], "HTTPRouteGroup/all"))
+    plane.publish(*SHOP, PERMISSIVE)
+    (response,) = await shop.receive()
+    assert b"permissive-mode" in shop.resources[types.ROUTE, "rds-inbound.80"]
+    assert await shop.receive() == []
+
+
+async def test_a_refusal_is_attributed_to_the_objects_that_the_resource_came_from() -> None:
+    plane = Plane()
+    shop = plane.connect("shop")
+    (response,) = await shop.ask(types.ROUTE, "rds-inbound.80")
+    error = discovery_pb2.DeltaDiscoveryRequest().error_detail
+    error.message = "no such thing"
+    await shop.ask(types.ROUTE, response_nonce=response.nonce, error_detail=error)
+    (refused,) = plane.refusals
+    assert refused.proxy == "default/shop"
+    assert refused.refusal.message == "no such thing"
+    assert [str(origin) for origin in refused.origins] == [
+        "HTTPRouteGroup default/all spec.matches[0] (all)"
+    ]
+    assert shop.session.ledger.refusals == 1
+    assert shop.session.ledger.last_refusals == [refused.refusal]
+    assert not shop.session.stream.in_sync
+
+
+async def test_only_the_last_ten_refusals_are_kept() -> None:
+    plane = Plane()
+    shop = plane.connect("shop")
+    error = discovery_pb2.DeltaDiscoveryRequest().error_detail
+    for number in range(15):
+        (response,) = await shop.ask(types.ROUTE, "rds-inbound.80")
+        error.message = str(number)
+        await shop.ask(types.ROUTE, response_nonce=response.nonce, error_detail=error)
+    kept = shop.session.ledger.last_refusals
+    assert [refusal.message for refusal in kept] == [str(n) for n in range(5, 15)]
+    assert shop.session.ledger.refusals == 15
+
+
+async def test_a_proxy_whose_workload_is_gone_expires_and_gets_nothing_more() -> None:
+    plane = Plane()
+    thief, buyer = plane.connect("thief"), plane.connect("buyer")
+    await thief.ask(types.ENDPOINT, "default/shop|80")
+    plane.publish(*(part for part in SHOP if part != SHOP[1]))
+    assert thief.session.is_expired and not buyer.session.is_expired
+    await thief.receive()
+    await thief.ask(types.ENDPOINT, "default/shop|80")
+    assert thief.client.held[types.ENDPOINT] == {}
+    await buyer.ask(types.ENDPOINT, "default/shop|80")
+    assert list(buyer.client.held[types.ENDPOINT]) == ["default/shop|80"]
+
+
+async def test_a_workload_that_changes_its_identity_expires_its_proxy() -> None:
+    plane = Plane()
+    thief = plane.connect("thief")
+    plane.publish(*SHOP[:1], pod("thief", account="honest", ip="10.0.0.2"), *SHOP[2:])
+    assert thief.session.is_expired
+
+
+async def test_a_reconnection_is_counted_and_the_newest_session_is_the_proxys() -> None:
+    plane = Plane()
+    first = plane.connect("shop")
+    second = plane.connect("shop")
+    assert not first.session.is_reconnect and second.session.is_reconnect
+    assert plane.plane.by_proxy() == {"default/shop": second.session}
+    plane.plane.disconnect(second.session)
+    assert plane.plane.by_proxy() == {"default/shop": first.session}
+    plane.plane.disconnect(first.session)
+    assert plane.plane.by_proxy() == {}
+    plane.plane.disconnect(first.session)
+
+
+async def test_after_a_reconnection_only_what_differs_is_sent() -> None:
+    plane = Plane()
+    shop = plane.connect("shop")
+    await shop.ask(types.LISTENER)
+    await shop.ask(types.ROUTE, "rds-inbound.80")
+    plane.plane.disconnect(shop.session)
+    plane.publish(*SHOP, PERMISSIVE)
+    again = plane.connect("shop")
+    again.client.held = shop.client.held
+    for type_url in (types.LISTENER, types.ROUTE):
+        held = dict(shop.client.held[type_url])
+        wanted = ("*",) if type_url == types.LISTENER else ("rds-inbound.80",)
+        again.send(type_url, *wanted, initial_resource_versions=held)
+    told = [name for response in await again.receive() for name in response.names]
+    assert told == ["rds-inbound.80"]
+
+
+async def test_dropping_the_wildcard_ends_what_it_brought() -> None:
+    plane = Plane()
+    shop = plane.connect("shop")
+    await shop.ask(types.CLUSTER)
+    await shop.ask(types.CLUSTER, resource_names_unsubscribe=["*"])
+    published = plane.plane.publish(model(*SHOP, service("more", 90, app="shop", ip="10.1.0.9")))
+    assert published.streams == 0 and await shop.receive() == []
+
+
+def test_the_model_of_a_plane_is_the_one_published_last() -> None:
+    plane = Plane()
+    changed: Model = model(pod("other"))
+    plane.plane.publish(changed)
+    assert plane.plane.model is changed
