@@ -114,6 +114,10 @@ class Bench:
         try:
             running.wait_ready(workloads=6 if "split" in arguments else 5)
             yield running
+        except AssertionError as error:
+            for look in (("status",), ("logs", "bookthief", "--tail", "3"), ("proxy", "list")):
+                error.add_note(self.run(*look).out)
+            raise
         finally:
             running.end()
 

@@ -140,7 +140,7 @@ async def wait_ended(mesh: MeshUnderTest, pod: str, key: str, since: float) -> f
 
 @pytest.mark.parametrize("program", [LIVE_TCP, LIVE_HTTP], ids=["tcp", "http"])
 async def test_a_live_connection_loses_access_within_a_second_and_others_do_not_notice(
-    mesh: MeshUnderTest, program: str, record_property: Any
+    mesh: MeshUnderTest, program: str
 ) -> None:
     await allow(mesh, "anna", "berta")
     await begin(mesh, ANNA, program, "a")
@@ -148,7 +148,7 @@ async def test_a_live_connection_loses_access_within_a_second_and_others_do_not_
     mesh.remove("anna.yaml")
     since = time.time()
     took = await wait_ended(mesh, ANNA, "a", since)
-    record_property("seconds", round(took, 3))
+    print(f"last served {took * 1000:.0f} ms after the rule went")
     assert took < LIMIT_S
     if program is LIVE_HTTP:
         assert (await look(mesh, ANNA, "a"))["status"] == 403
@@ -186,7 +186,7 @@ async def test_access_that_is_given_back_works_on_a_new_connection(mesh: MeshUnd
 
 
 async def test_leaving_permissive_mode_takes_access_from_live_connections(
-    mesh: MeshUnderTest, record_property: Any
+    mesh: MeshUnderTest,
 ) -> None:
     await allow(mesh, "berta")
     mesh.write("config.yaml", mesh_config(permissive=True))
@@ -198,7 +198,7 @@ async def test_leaving_permissive_mode_takes_access_from_live_connections(
     since = time.time()
     for key in ("tcp", "http"):
         took = await wait_ended(mesh, ANNA, key, since)
-        record_property(key, round(took, 3))
+        print(f"{key}: last served {took * 1000:.0f} ms after permissive mode ended")
         assert took < LIMIT_S
     assert (await look(mesh, BERTA, "allowed"))["open"], "SMI rules allow this one"
     await end(mesh, BERTA, "allowed")

@@ -78,13 +78,13 @@ class Pipeline:
         started = time.perf_counter()
         try:
             model = compile_model(self.snapshot, self._options)
+            compiled = time.perf_counter()
+            published = self._control_plane.publish(model)
         except Exception as error:  # whatever a compiler's mistake is, traffic goes on
             self.failure = f"{type(error).__name__}: {error}"
             log.exception("the snapshot cannot be compiled; the last configuration stays")
             return
         self.failure = ""
-        compiled = time.perf_counter()
-        published = self._control_plane.publish(model)
         self.last_push = PushView(
             trigger=trigger,
             compile_ms=round((compiled - started) * 1000, 2),

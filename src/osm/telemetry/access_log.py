@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from osm._envoy.envoy.config.core.v3.base_pb2 import RequestMethod
 from osm._envoy.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogCommon, HTTPAccessLogEntry
 from osm._envoy.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
+from osm.core.envoy.access import NO_RULE_FOR_SOURCE
 from osm.core.explain.view import DenialView
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.ports import Clock
@@ -30,6 +31,8 @@ PORT_TAG = "osm.port"
 # To the last bracket, since the names of policies contain some themselves.
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]", re.DOTALL)
 _NO_POLICY = ("", "none")
+UNKNOWN_CALLER = "SAN matcher"
+"""What Envoy says of a handshake whose caller no access rule of the TCP port names."""
 NO_RULE = "no access rule allows it"
 NO_CERTIFICATE = "unknown"
 
@@ -145,6 +148,8 @@ def read_denials(message: StreamAccessLogsMessage, peer: ProxyIdentity) -> Itera
     for connection in message.tcp_logs.log_entry:
         common = connection.common_properties
         reason = _reason(common.connection_termination_details)
+        if reason is None and UNKNOWN_CALLER in common.downstream_transport_failure_reason:
+            reason = NO_RULE_FOR_SOURCE
         if reason is not None:
             yield _denial(common, peer, reason, "", "")
 

@@ -13,7 +13,7 @@ from osm.core.compile.snapshot import Snapshot
 from osm.testing.builders import LOCAL, Document, manifests, model
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(objects=meshes(), seed=st.integers(0, 2**16))
 def test_shuffled_objects_mean_the_same_and_render_to_the_same_bytes(
     objects: Sequence[Document], seed: int
@@ -25,7 +25,7 @@ def test_shuffled_objects_mean_the_same_and_render_to_the_same_bytes(
     assert rendered(second) == rendered(first)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(objects=meshes(), seed=st.integers(0, 2**16))
 def test_objects_that_come_one_by_one_and_detours_change_nothing(
     objects: Sequence[Document], seed: int
@@ -42,7 +42,7 @@ def test_objects_that_come_one_by_one_and_detours_change_nothing(
     assert compile_model(snapshot, LOCAL) == model(*objects)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(objects=meshes())
 def test_whatever_is_written_every_part_refers_to_a_part_that_is_there(
     objects: Sequence[Document],

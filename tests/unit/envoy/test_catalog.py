@@ -31,7 +31,7 @@ SHOP = (
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(objects=meshes())
 def test_proxies_for_whom_a_name_means_the_same_share_what_it_means(
     objects: Sequence[Document],
@@ -48,7 +48,7 @@ def test_proxies_for_whom_a_name_means_the_same_share_what_it_means(
             assert seen.setdefault(catalog.scope(each, type_url, name), value) == value, name
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(objects=meshes())
 def test_a_value_renders_under_the_name_that_was_asked_for(objects: Sequence[Document]) -> None:
     found = model(*objects)
@@ -64,7 +64,7 @@ def test_a_value_renders_under_the_name_that_was_asked_for(objects: Sequence[Doc
                 assert render(value) == render(value)
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(
     type_url=st.sampled_from([*TYPES, "", "type.googleapis.com/other"]),
     name=st.text(max_size=20)

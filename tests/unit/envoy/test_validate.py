@@ -52,7 +52,7 @@ def test_envoy_refuses_what_is_wrong_so_that_these_tests_can_fail(tmp_path: Path
 
 # Without shrinking: a mesh that Envoy refuses says itself what is wrong.
 @settings(
-    max_examples=6,
+    max_examples=3,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

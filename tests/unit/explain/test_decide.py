@@ -31,6 +31,7 @@ MESH: tuple[Part, ...] = (
     service("db", {"port": 5432, "name": "tcp-db"}, namespace="books", ip="10.1.0.4"),
     service("sleepy", 80, namespace="books", ip="10.1.0.5"),
     service("empty", 80, namespace="books", ip="10.1.0.6"),
+    service("lost", {"port": 80, "targetPort": "x"}, namespace="books", app="v1", ip="10.1.0.8"),
     service("two", 80, 81, namespace="books", app="v1", ip="10.1.0.7"),
     http_group(
         "routes",
@@ -90,6 +91,7 @@ def step(answer: Explanation, title: str) -> Step:
         pytest.param("buyer", "store.books:web", "GET", BUY, "bad destination", id="no number"),
         pytest.param("buyer", "db.books", "", "", "allowed", id="its only port"),
         pytest.param("buyer", "empty.books", "GET", BUY, "no endpoints", id="nobody behind"),
+        pytest.param("buyer", "lost.books", "GET", BUY, "no endpoints", id="no such target port"),
         pytest.param("buyer", "sleepy.books", "GET", BUY, "no endpoints", id="nobody ready"),
     ],
 )

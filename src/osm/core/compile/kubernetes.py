@@ -1,6 +1,6 @@
 """Front end: Kubernetes pods and services become workloads, service ports and endpoints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -114,13 +114,11 @@ def compile_services(
     ports: dict[PortName, ServicePort] = {}
     endpoints: dict[PortName, tuple[Endpoint, ...]] = {}
     findings: list[Finding] = []
-    by_namespace: dict[str, list[Workload]] = {}
-    for workload in workloads.values():
-        by_namespace.setdefault(workload.namespace, []).append(workload)
+    labelled = _by_label(workloads.values())
     for key, service in snapshot.of(Service):
         if key.namespace not in namespaces or service.spec.type == "ExternalName":
             continue
-        behind = _selected(service, by_namespace.get(key.namespace, ()))
+        behind = _selected(key.namespace, service, labelled)
         for spec in service.spec.ports:
             if spec.protocol not in ("", "TCP"):
                 continue
@@ -148,18 +146,25 @@ def _is_headless(service: Service) -> bool:
     return service.spec.cluster_ip == "None"
 
 
-def _selected(service: Service, workloads: Sequence[Workload]) -> tuple[Workload, ...]:
+Labelled = Mapping[tuple[str, str, str], Sequence[Workload]]
+"""Workloads by namespace and one of their labels, name and value."""
+
+
+def _by_label(workloads: Iterable[Workload]) -> Labelled:
+    found: dict[tuple[str, str, str], list[Workload]] = {}
+    for workload in workloads:
+        for name, value in workload.labels:
+            found.setdefault((workload.namespace, name, value), []).append(workload)
+    return found
+
+
+def _selected(namespace: str, service: Service, labelled: Labelled) -> tuple[Workload, ...]:
     """An empty selector selects nothing (`reference/osm.md` §7.1)."""
-    selector = service.spec.selector.items()
-    if not selector:
+    wanted = set(service.spec.selector.items())
+    candidates = [labelled.get((namespace, name, value), ()) for name, value in wanted]
+    if not candidates:
         return ()
-    return tuple(
-        sorted(
-            w
-            for w in workloads
-            if all(dict(w.labels).get(name) == value for name, value in selector)
-        )
-    )
+    return tuple(sorted(w for w in min(candidates, key=len) if wanted <= set(w.labels)))
 
 
 def _members(

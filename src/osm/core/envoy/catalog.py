@@ -6,6 +6,7 @@ where the answer really depends on them (`scope`).
 """
 
 from collections.abc import Hashable, Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -229,6 +230,12 @@ class Catalog:
         )
         if isinstance(workload.capture, Explicit):
             return self._explicit(source, workload.capture)
+        exceptions, splits = self._tcp_outbound
+        return [OutboundListener(source, self._http_ports, exceptions, splits)]
+
+    @cached_property
+    def _tcp_outbound(self) -> tuple[tuple[TcpException, ...], tuple[TcpSplit, ...]]:
+        """What the outbound listeners of all workloads have in common beside the HTTP ports."""
         tcp = [p for p in self.model.services.values() if not p.protocol.is_http and p.addresses]
         splits = [(p, self._weighted(self.model.routes[p.name].rules[-1])) for p in sorted(tcp)]
         split = {p.name for p, clusters in splits if clusters != ((p.cluster_name, 1),)}
@@ -245,18 +252,14 @@ class Catalog:
             if port.name.port in self._http_ports and port.name not in split:
                 free = {ip for ip in port.addresses if (port.name.port, ip) not in taken}
                 exceptions.setdefault(port.name.port, set()).update(free)
-        return [
-            OutboundListener(
-                source=source,
-                http_ports=self._http_ports,
-                tcp_exceptions=tuple(
-                    TcpException(port, tuple(sorted(ips)))
-                    for port, ips in sorted(exceptions.items())
-                    if ips
-                ),
-                tcp_splits=tuple(tcp_splits),
-            )
-        ]
+        return (
+            tuple(
+                TcpException(port, tuple(sorted(ips)))
+                for port, ips in sorted(exceptions.items())
+                if ips
+            ),
+            tuple(tcp_splits),
+        )
 
     def _explicit(
         self, source: SourceLabels, capture: Explicit

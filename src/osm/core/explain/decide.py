@@ -110,6 +110,10 @@ def _through_rule(
     denied: list[tuple[Backend, Identity]] = []
     for backend, _ in shares:
         port = model.services[backend.port]
+        if not port.target_port:
+            text = "its target port is a name that no workload behind it has"
+            steps.append(Step(f"endpoints of {port.name}", "failed", text))
+            continue
         for identity in port.identities:
             decision = _access_step(model, source.identity, identity, port, request)
             steps.append(decision)
@@ -135,7 +139,7 @@ def _through_rule(
             backends,
             remedy_for(model, source.identity, targets, request),
         )
-    if not any(model.services[b.port].identities for b, _ in shares):
+    if not allowed:
         return _end(question, steps, "no endpoints", "no workload stands behind the service")
     if not any(model.endpoints.get(b.port) for b, _ in shares):
         summary = "allowed, but no workload behind the service is ready: 503"

@@ -112,16 +112,12 @@ def route_fits(match: HttpMatch, request: Request) -> bool:
     if len(lines) == len(dict(lines)):
         return fits(match, request)
     rest = msgspec.structs.replace(match, headers=())
-    return fits(rest, request) and all(
-        any(
-            _value_fits(header, value)
-            for value in (
-                [value for name, value in lines if name == header.name]
-                or [request.header(header.name)]
-            )
-        )
-        for header in match.headers
-    )
+
+    def line_fits(header: ValueMatch) -> bool:
+        sent = [value for name, value in lines if name == header.name]
+        return any(_value_fits(header, v) for v in sent or (request.header(header.name),))
+
+    return fits(rest, request) and all(line_fits(header) for header in match.headers)
 
 
 def fits(match: HttpMatch, request: Request) -> bool:

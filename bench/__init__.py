@@ -1,0 +1,1 @@
+"""What things cost: `make bench` prints the figures, `RESULTS.md` keeps them with what they mean."""
