@@ -115,8 +115,7 @@ class Bench:
             running.wait_ready(workloads=6 if "split" in arguments else 5)
             yield running
         except AssertionError as error:
-            for look in (("status",), ("logs", "bookthief", "--tail", "3"), ("proxy", "list")):
-                error.add_note(self.run(*look).out)
+            running.explain(error)
             raise
         finally:
             running.end()
@@ -194,6 +193,14 @@ class OsmProcess:
             if f"-m osm.demo.{app} " in process_table.command_line(pid) + " "
         }
 
+    def explain(self, failure: AssertionError) -> None:
+        """Add to a failure what a person would look at next."""
+        failure.add_note(f"osm has {'ended with ' + str(self.code) if self.code else 'not ended'}")
+        for look in (("status",), ("proxy", "list", "-o", "wide")):
+            failure.add_note(self.bench.run(*look).out)
+        for app in ("bookbuyer", "bookthief", "bookstore"):
+            failure.add_note(self.bench.run("logs", app, "--tail", "4").out)
+
     # What the mesh says of itself
 
     def text(self, path: str, method: str = "GET", body: bytes | None = None) -> str:
@@ -228,7 +235,7 @@ class OsmProcess:
         try:
             wait_for(ready, f"{workloads} workloads are ready", within=within)
         except AssertionError as error:
-            error.add_note(self.bench.run("status").out)
+            self.explain(error)
             raise
 
     def page(self, app: str) -> str:

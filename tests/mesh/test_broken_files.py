@@ -108,7 +108,11 @@ def findings(mesh: OsmProcess, file: str) -> list[Any]:
 def traffic_goes_on(mesh: OsmProcess) -> None:
     """Hold that bookbuyer still buys and bookthief still does not, by the rules that were good."""
     bought = mesh.counters("bookbuyer")["booksBought"]
-    wait_for(lambda: mesh.counters("bookbuyer")["booksBought"] >= bought + 3, "bookbuyer buys")
+    try:
+        wait_for(lambda: mesh.counters("bookbuyer")["booksBought"] >= bought + 3, "bookbuyer buys")
+    except AssertionError as error:
+        mesh.explain(error)
+        raise
     assert mesh.counters("bookthief")["booksStolen"] == 0
 
 

@@ -229,7 +229,8 @@ def test_secrets_are_the_proxys_certificate_and_the_roots() -> None:
 
 
 def test_explicit_capture_has_a_listener_for_each_known_tcp_address() -> None:
-    capture = '{"ip": "127.0.0.2", "http_port": 15001, "tcp_ports": [["10.1.0.2:5432", 15432], ["10.1.0.1:80", 1]]}'
+    ports = '[["10.1.0.2:5432", 15432], ["10.1.0.1:80", 1]]'
+    capture = f'{{"ip": "127.0.0.2", "http_port": 15001, "tcp_ports": {ports}}}'
     told = pod("told", annotations={"local.openservicemesh.io/capture": capture}, ip="127.0.0.2")
     found = model(*SHOP, told)
     own = catalog_of(found).names(proxy(found, "told"), types.LISTENER)

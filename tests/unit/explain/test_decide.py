@@ -1,9 +1,11 @@
 """`osm explain`: verdict, steps with their origins, shares, and what would change it."""
 
+import msgspec
 import pytest
 
 from osm.core.explain.decide import explain
 from osm.core.explain.explanation import Explanation, Question, Step
+from osm.core.model.route import HttpMatch, Route
 from osm.testing.builders import (
     PERMISSIVE,
     Part,
@@ -11,6 +13,7 @@ from osm.testing.builders import (
     mesh_config,
     model,
     pod,
+    port_name,
     service,
     split,
     target,
@@ -138,7 +141,7 @@ def test_who_may_not_learns_what_is_missing() -> None:
     assert "no HTTP access rule for books/store names thieves/thief" in access.text
     assert [str(o) for o in access.origins] == ["TrafficTarget books/t spec.rules[0]"]
     assert answer.summary == (
-        "no access rule allows thieves/thief GET /buy-a-book/new to books/store"
+        "no access rule lets thieves/thief send GET /buy-a-book/new to books/store"
     )
     assert "kind: TrafficTarget" in answer.remedy and "name: thief" in answer.remedy
 
@@ -235,3 +238,17 @@ def test_a_port_limit_counts_by_the_target_port() -> None:
     found = model(*parts)
     assert explain(found, Question("buyer", "shop:80", "GET", "/")).allowed
     assert not explain(found, Question("buyer", "shop:81", "GET", "/")).allowed
+
+
+def test_a_route_none_of_whose_rules_fits_is_explained() -> None:
+    """No front end makes one yet: SMI's splits always have a rule for the rest."""
+    found = model(*MESH)
+    name = port_name("books/store:80")
+    only = msgspec.structs.replace(
+        found.routes[name].rules[0], matches=(HttpMatch(methods=("PUT",)),)
+    )
+    routes = {**found.routes, name: Route(name, (only,))}
+    changed = msgspec.structs.replace(found, routes=routes)
+    answer = explain(changed, Question("buyer", "store.books", "GET", BUY))
+    assert (answer.verdict, answer.allowed) == ("no route", False)
+    assert step(answer, "route").text == "no rule of the route fits: 404"

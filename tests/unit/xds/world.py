@@ -47,7 +47,7 @@ class World(msgspec.Struct, frozen=True):
         text = self.own[proxy].get((type_url, name)) or self.shared.get((type_url, name))
         return None if text is None else Content(name, text, type_url)
 
-    def scope(self, proxy: str, type_url: str, name: str, /) -> Hashable:
+    def scope(self, proxy: str, _type_url: str, name: str, /) -> Hashable:
         return proxy if name.startswith("own-") else None
 
     def is_known(self, proxy: str, /) -> bool:

@@ -127,8 +127,8 @@ def _through_rule(
     if denied:
         verdict = "denied" if not allowed else "partly denied"
         who = sorted({identity.short for _, identity in denied})
-        what = f"{request.method} {request.path}" if request else "a TCP connection"
-        summary = f"no access rule allows {source.identity.short} {what} to {', '.join(who)}"
+        what = f"send {request.method} {request.path}" if request else "open a TCP connection"
+        summary = f"no access rule lets {source.identity.short} {what} to {', '.join(who)}"
         targets = [(identity, model.services[backend.port]) for backend, identity in denied]
         return Explanation(
             question,
