@@ -28,6 +28,7 @@ NAMESPACE = "bench"
 
 
 def pod(service: int, replica: int, *, ready: bool = True) -> Manifest:
+    """One workload of a service."""
     name = f"s{service}-{replica}"
     return Manifest(
         Key("", "Pod", NAMESPACE, name),
@@ -45,6 +46,7 @@ def pod(service: int, replica: int, *, ready: bool = True) -> Manifest:
 
 
 def service(number: int) -> Manifest:
+    """A service with one HTTP port."""
     name = f"s{number}"
     return Manifest(
         Key("", "Service", NAMESPACE, name),
@@ -82,6 +84,7 @@ def access(number: int, path: str = "/.*") -> list[Manifest]:
 
 
 def snapshot(services: int, replicas: int) -> Snapshot:
+    """All objects of a mesh."""
     manifests = [
         manifest
         for number in range(services)

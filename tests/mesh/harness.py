@@ -157,16 +157,19 @@ class MeshUnderTest:
             await asyncio.sleep(0.02)
 
     async def wait_ready(self, count: int, *, within: float = START_LIMIT_S) -> None:
-        """Wait until so many workloads are ready and every proxy is in sync."""
+        """Wait until so many workloads are ready, everybody knows it, and every proxy is in sync."""
 
         def ready() -> bool:
             view = self.api.view()
             return (
                 sum(w.phase == "ready" for w in view.workloads) >= count
+                and sum(w.ready for w in self.control_plane.model.workloads.values()) >= count
                 and sum(p.in_sync for p in view.proxies) >= count
             )
 
         await self.wait_for(ready, f"{count} workloads are ready", within=within)
+        # What was published a moment ago may not have been sent yet.
+        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

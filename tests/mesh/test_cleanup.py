@@ -1,6 +1,5 @@
 """Nothing is left of a mesh, whatever way it ends: no process, no file, nothing on the machine."""
 
-import os
 import random
 import re
 import signal
@@ -31,43 +30,44 @@ class Traces:
     def __init__(self, place: Bench) -> None:
         self._place = str(place.root)
         self._known: dict[int, int] = {}
-        self._namespaces: set[str] = set()
-        self._supervisors: set[int] = set()
-        self._own = {network_namespace(os.getpid()), ""}
+        self._supervisors: set[str] = set()
 
     def look(self, mesh: OsmProcess) -> list[int]:
-        """Remember what runs now: processes with their start times, and network namespaces."""
-        self._supervisors.add(mesh.pid)
+        """Remember what runs now, with its start: a number alone may be another's later."""
+        self._supervisors.add(str(mesh.pid))
         pids = [mesh.pid, *mesh.descendants()]
         for pid in pids:
             if (found := process_table.read(pid)) is not None:
                 self._known[pid] = found.start
-                self._namespaces.add(network_namespace(pid))
-        self._namespaces -= self._own
         return pids
 
+    def vanish(self) -> float:
+        """Wait until nothing runs any more, and give the seconds that it took."""
+        try:
+            return wait_for(lambda: not self.left(), "every process is gone", within=GONE_WITHIN_S)
+        except AssertionError as error:
+            for line in self.left():
+                error.add_note(line)
+            raise
+
     def left(self) -> list[str]:
-        """What still runs: remembered, in one of the namespaces, or with a path or parent of it."""
+        """What still runs: remembered, with a path of the bench, or an agent of one of its meshes.
+
+        Proxies have a path among their arguments, programs HOME in their environment, and agents
+        (and what they fork) the process that started them as their last argument.
+        """
         found = []
         for stat in process_table.read_all():
             command = process_table.command_line(stat.pid)
             started_by = command.rpartition(" ")[2]
             if (
                 self._known.get(stat.pid) == stat.start
-                or network_namespace(stat.pid) in self._namespaces
                 or self._place in command
                 or self._place in environment(stat.pid)
-                or ("osm.local.agent" in command and started_by in map(str, self._supervisors))
+                or ("osm.local.agent" in command and started_by in self._supervisors)
             ):
                 found.append(f"{stat.pid} {stat.state} {command[:120]}")
         return found
-
-
-def network_namespace(pid: int) -> str:
-    try:
-        return str(Path(f"/proc/{pid}/ns/net").readlink())
-    except OSError:
-        return ""
 
 
 def environment(pid: int) -> str:
@@ -147,7 +147,7 @@ def test_killed_ten_times_in_a_row_it_leaves_nothing_that_the_next_start_does_no
         assert mesh.code is None, mesh.printed
         mesh.signal(signal.SIGKILL)
         mesh.wait()
-        took = wait_for(lambda: not traces.left(), "every process is gone", within=GONE_WITHIN_S)
+        took = traces.vanish()
         print(f"round {round_}: killed after {end - mesh.began:.2f} s, gone after {took:.2f} s")
     with place.demo("--quiet") as mesh:
         mesh.wait_ready(workloads=WORKLOADS)
@@ -187,7 +187,7 @@ def test_a_signal_during_the_start_leaves_nothing_either(place: Bench) -> None:
         mesh.signal(signal.SIGTERM)
         assert mesh.wait(10) in (128 + signal.SIGTERM, -signal.SIGTERM)
         assert "Traceback" not in mesh.printed
-        wait_for(lambda: not traces.left(), "every process is gone", within=GONE_WITHIN_S)
+        traces.vanish()
     with place.demo("--quiet"):
         pass
     is_clean(place)
@@ -215,4 +215,4 @@ def test_the_second_signal_ends_a_mesh_at_once(place: Bench) -> None:
         began = time.monotonic()
         mesh.wait(10)
         assert time.monotonic() - began < 3
-    wait_for(lambda: not traces.left(), "every process is gone", within=GONE_WITHIN_S)
+    traces.vanish()

@@ -50,6 +50,8 @@ async def test_refused_requests_and_connections_are_shown_with_their_reason(
         async def edge_explains() -> bool:
             await mesh.get("thief/thief-0", "http://shop.shop/loot")
             edges = [e for e in mesh.api.view().edges if e.protocol == "http"]
-            return any("name: thief" in e.remedy and e.denied_total and e.deny_reason for e in edges)
+            return any(
+                "name: thief" in e.remedy and e.denied_total and e.deny_reason for e in edges
+            )
 
         await mesh.wait_for(edge_explains, "the edge says what is missing", within=8)

@@ -29,7 +29,9 @@ async def status(mesh: MeshUnderTest, pod: str, url: str, **options: object) -> 
     return (await mesh.get(pod, url, **options))[0]  # type: ignore[arg-type]
 
 
-async def test_without_policies_nobody_may_call_and_the_answer_says_why(mesh: MeshUnderTest) -> None:
+async def test_without_policies_nobody_may_call_and_the_answer_says_why(
+    mesh: MeshUnderTest,
+) -> None:
     code, headers, body = await mesh.get(BUYER, "http://shop.shop/x")
     assert code == 403
     assert "no-access-rule-for-source" in headers["x-osm-denied"]

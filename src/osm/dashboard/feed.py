@@ -63,4 +63,5 @@ class Feed:
             # JSON of msgspec has no line breaks, so one `data:` line carries it.
             yield b"event: view\ndata: " + self.newest() + b"\n\n"
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.closing.wait(), self._period_s)
+                async with asyncio.timeout(self._period_s):
+                    await self.closing.wait()

@@ -48,10 +48,14 @@ def read_state(
         return msgspec.structs.replace(before, signature=signature)
     parsed = parse(data, file=name)
     good = {manifest.key: manifest for manifest in reversed(parsed.manifests)}
+    had = (*before.good, *before.kept) if before else ()
+    # An object that is broken and new here may be one that was there, with its name spoilt.
+    new = {key.kind for key in parsed.broken if all(key != manifest.key for manifest in had)}
     kept = [
         manifest
-        for manifest in ((*before.good, *before.kept) if before else ())
-        if manifest.key not in good and (parsed.unattributed or manifest.key in parsed.broken)
+        for manifest in had
+        if manifest.key not in good
+        and (parsed.unattributed or manifest.key in parsed.broken or manifest.key.kind in new)
     ]
     return FileState(
         name,

@@ -118,7 +118,9 @@ class Sandbox:
         self = cls(ours, agent)
         try:
             wire.send(ours, wire.encode(msgspec.to_builtins(setup)))
-            problem = await asyncio.wait_for(self._ready, timeout)
+            # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
+            async with asyncio.timeout(timeout):
+                problem = await self._ready
         except (TimeoutError, OSError) as error:
             await self.close()
             raise SandboxError("the pod's agent does not answer") from error
