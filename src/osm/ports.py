@@ -26,8 +26,6 @@ class Change(msgspec.Struct, frozen=True):
     applied: tuple[Manifest, ...] = ()
     deleted: tuple[Key, ...] = ()
     findings: tuple[Finding, ...] = ()
-    synced: bool = True
-    """False while the first list is still incomplete: nothing may be withdrawn yet."""
 
 
 class Source(Protocol):
@@ -75,12 +73,6 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None: ...
-
-
-class StatusSink(Protocol):
-    """Where findings are shown beside the objects that they are about."""
-
-    async def report(self, findings: Sequence[Finding]) -> None: ...
 
 
 class AppliedObject(msgspec.Struct, frozen=True):

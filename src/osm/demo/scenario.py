@@ -63,25 +63,6 @@ FLAT_NAMES: dict[str, str] = {
 }
 
 
-class Forward(msgspec.Struct, frozen=True, gc=False):
-    """A page of the demo on this machine: `local_port` leads to `port` of one workload."""
-
-    local_port: int
-    namespace: str
-    app: str
-    """The Deployment's name."""
-    port: int = 14001
-
-
-FORWARDS: tuple[Forward, ...] = (
-    Forward(8080, "bookbuyer", "bookbuyer"),
-    Forward(8081, "bookstore", "bookstore"),
-    Forward(8082, "bookstore", "bookstore-v2"),
-    Forward(8083, "bookthief", "bookthief"),
-    Forward(8084, "bookwarehouse", "bookwarehouse"),
-)
-
-
 class Step(msgspec.Struct, frozen=True, gc=False):
     """Something to try: one command, and what to watch for."""
 

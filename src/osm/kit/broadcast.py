@@ -67,40 +67,13 @@ class Conflation(Generic[K, T]):
             del self._readers[arrived]
 
 
-class Latest(Generic[T]):
-    """A value that changes. A reader gets the present one at once, then the newest each time."""
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-        self._readers: set[asyncio.Event] = set()
-
-    def publish(self, value: T) -> None:
-        self.value = value
-        for changed in self._readers:
-            changed.set()
-
-    @contextmanager
-    def subscribe(self) -> Iterator[AsyncIterator[T]]:
-        changed = asyncio.Event()
-        changed.set()
-        self._readers.add(changed)
-        try:
-            yield _values(changed, lambda: False, lambda: self.value, at_least_one=True)
-        finally:
-            self._readers.discard(changed)
-
-
 async def _values(
     arrived: asyncio.Event,
     more: Callable[[], bool],
     take: Callable[[], T],
-    *,
-    at_least_one: bool = False,
 ) -> AsyncGenerator[T, None]:
     while True:
         await arrived.wait()
         arrived.clear()
-        if at_least_one:
-            yield take()
         while more():
             yield take()

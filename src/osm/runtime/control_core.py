@@ -40,7 +40,8 @@ class ControlCore:
     def __init__(self, tresor: Tresor, options: CompileOptions, address: str, clock: Clock) -> None:
         self.clock = clock
         self.metrics = ControlPlaneMetrics(CollectorRegistry(), version=__version__)
-        self.metrics.root_expires(tresor.root_expires)
+        self.root_expires = tresor.root_expires
+        self.metrics.root_expires(self.root_expires)
         self.address = address
         self.keeper = CertificateKeeper(
             tresor,

@@ -15,6 +15,7 @@ from osm.core.explain.view import MeshView
 from osm.core.model.directory import Directory
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Severity
+from osm.core.pki.rotation import expiry_warning
 from osm.errors import PlatformError, UsageError
 from osm.local.files import FileSource
 from osm.local.output import Logs
@@ -120,6 +121,17 @@ class RunningMeshApi:
                     None,
                     f"the configuration {name} could not be built: {problem}",
                     "Proxies keep what they had. This is a mistake in osm: please report it.",
+                )
+            )
+        left = expiry_warning(self._core.root_expires, self._core.clock.now())
+        if left is not None:
+            found.add(
+                Finding(
+                    "OSM904",
+                    Severity.WARNING,
+                    None,
+                    f"the root certificate expires within {left.days} days",
+                    "Stop the mesh and remove its state directory's `ca`: the next start makes a new root.",
                 )
             )
         return tuple(sorted(found, key=lambda f: (f.severity != Severity.ERROR, f.code, str(f))))

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from osm.core.compile.local_annotations import FORWARD
 from osm.demo.scenario import (
     APPS,
     DEFAULT_SCENARIO,
-    FORWARDS,
     MANIFESTS,
     NAMED_MANIFESTS,
     SCENARIOS,
@@ -309,15 +309,20 @@ def test_every_file_is_used_and_the_default_scenario_exists() -> None:
 
 
 def test_the_pages_are_where_osm_had_them() -> None:
-    existing = {key(item)[1:] for item in workloads(objects(*WITH_V2))}
-    assert {forward.local_port: forward.app for forward in FORWARDS} == {
+    pages = {
+        template["metadata"]["annotations"][FORWARD]: item["metadata"]["name"]
+        for item in workloads(objects(*WITH_V2))
+        for template in [item["spec"]["template"]]
+        if FORWARD in template["metadata"].get("annotations", {})
+    }
+    assert {int(ports.partition(":")[0]): app for ports, app in pages.items()} == {
         8080: "bookbuyer",
         8081: "bookstore",
         8082: "bookstore-v2",
         8083: "bookthief",
         8084: "bookwarehouse",
     }
-    assert {(forward.namespace, forward.app) for forward in FORWARDS} <= existing
+    assert {ports.partition(":")[2] for ports in pages} == {"14001"}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

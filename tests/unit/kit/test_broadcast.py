@@ -1,8 +1,6 @@
 import asyncio
 
-import pytest
-
-from osm.kit.broadcast import Broadcast, Conflation, Latest
+from osm.kit.broadcast import Broadcast, Conflation
 
 
 async def test_each_reader_gets_every_value_since_it_subscribed() -> None:
@@ -55,17 +53,3 @@ async def test_conflation_keeps_the_newest_value_of_each_key() -> None:
         assert [await anext(changes), await anext(changes)] == [("a", 3), ("b", 1)]
         leaves.publish("b", 2)
         assert await anext(changes) == ("b", 2)
-
-
-async def test_the_latest_value_comes_at_once_and_then_after_each_change() -> None:
-    state = Latest("starting")
-    state.publish("running")
-    with state.subscribe() as states:
-        assert await anext(states) == "running"
-        state.publish("stopping")
-        state.publish("stopped")
-        assert await anext(states) == "stopped"
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await anext(states)
-    assert state.value == "stopped"
