@@ -8,6 +8,7 @@ imported inside of pods. Constants are those of the kernel's uapi headers.
 
 import ctypes
 import errno
+import errno
 import os
 
 CLONE_NEWNS = 0x00020000
@@ -58,7 +59,10 @@ def _check(result: int, what: str) -> None:
 def describe(error: BaseException) -> str:
     """Say at which step something failed, and why."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        if error.errno == errno.ENOSPC:  # user_namespaces(7): what the kernel says of its limits
+            text += " (a limit such as user.max_user_namespaces is reached)"
+        return text
     return str(error) or type(error).__name__
 
 
