@@ -8,7 +8,6 @@ imported inside of pods. Constants are those of the kernel's uapi headers.
 
 import ctypes
 import errno
-import errno
 import os
 
 CLONE_NEWNS = 0x00020000
