@@ -15,7 +15,7 @@ from osm.core.envoy.render import render
 from osm.core.model.identity import ProxyIdentity
 from osm.core.model.mesh import Model
 from osm.core.xds import types
-from osm.core.xds.distribution import Distribution
+from osm.core.xds.distribution import Distribution, Outcome
 
 OPTIONS = CompileOptions(require_monitored_label=False)
 CREDENTIALS = Credentials({}, b"")
@@ -63,40 +63,47 @@ def connected(model: Model, services: int) -> Distribution[ProxyIdentity, Value]
     return distribution
 
 
+def measure(services: int) -> None:
+    """Print the figures of a mesh of one size."""
+    whole = snapshot(services, REPLICAS)
+    model = compile_model(whole, OPTIONS)
+    row(
+        f"compile a model: {services} services, {services * REPLICAS} workloads",
+        cpu_ms(lambda: compile_model(whole, OPTIONS)),
+    )
+    distribution = connected(model, services)
+    for what, change in (
+        ("endpoint", [pod(0, 1, ready=False)]),
+        ("policy", access(0, "/x")),
+    ):
+        measured, last = alternate(
+            distribution, [compile_model(whole.with_changes(change), OPTIONS), model]
+        )
+        row(
+            f"  one {what} changes, {services} proxies: find and build",
+            measured,
+            f"compared {last.compared}, built {last.built}, told {len(last.changes)}",
+        )
+
+
+def alternate(
+    distribution: Distribution[ProxyIdentity, Value], models: list[Model]
+) -> tuple[tuple[float, float], Outcome]:
+    """Update to one model and the other in turn; the cost, and what the last update did."""
+    outcomes: list[Outcome] = []
+
+    def flip() -> None:
+        models.reverse()
+        outcomes.append(distribution.update(Catalog(models[0], CREDENTIALS)))
+
+    return cpu_ms(flip), outcomes[-1]
+
+
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure meshes of several sizes, and print a table."""
     print(f"{'CPU ms, lowest of ' + str(ROUNDS) + ' rounds':<58} {'measured':>9} {'control':>9}")
     for services in (10, 100, 1000):
-        whole = snapshot(services, REPLICAS)
-        model = compile_model(whole, OPTIONS)
-        row(
-            f"compile a model: {services} services, {services * REPLICAS} workloads",
-            cpu_ms(lambda: compile_model(whole, OPTIONS)),  # noqa: B023
-        )
-        distribution = connected(model, services)
-        changed = whole.with_changes([pod(0, 1, ready=False)])
-        models = [compile_model(changed, OPTIONS), model]
-        outcomes = []
-
-        def flip() -> None:
-            models.reverse()  # noqa: B023
-            outcomes.append(distribution.update(Catalog(models[0], CREDENTIALS)))  # noqa: B023
-
-        measured = cpu_ms(flip)
-        last = outcomes[-1]
-        row(
-            f"  one endpoint changes, {services} proxies: find and build",
-            measured,
-            f"compared {last.compared}, built {last.built}, told {len(last.changes)}",
-        )
-        models = [compile_model(whole.with_changes(access(0, "/x")), OPTIONS), model]
-        measured = cpu_ms(flip)
-        last = outcomes[-1]
-        row(
-            f"  one policy changes, {services} proxies: find and build",
-            measured,
-            f"compared {last.compared}, built {last.built}, told {len(last.changes)}",
-        )
+        measure(services)
 
 
 if __name__ == "__main__":

@@ -180,12 +180,20 @@ async def test_a_client_certificate_is_demanded(
 ) -> None:
     context = client_context(tmp_path, open_tresor(mesh.state).trust_bundle, None)
     path = mesh.inbound_socket(SERVER, port)
-    # In TLS 1.3 the client learns of it when it first reads (RFC 8446 §6.2).
+    before = await _refused_without_certificate(mesh)
+    # In TLS 1.3 the client learns of it when it first reads (RFC 8446 §6.2): by an alert, or, if the
+    # connection closes on what it has sent meanwhile, by that. Envoy's counter says why.
     with pytest.raises(ssl.SSLError, match=r"(?i)certificate.required|EOF occurred"):
         await asyncio.to_thread(_shake_hands, path, context, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await _refused_without_certificate(mesh) == before + 1
     # And with a certificate the same request has an answer.
     context = await _context(mesh, tmp_path, alpn=())
     assert await asyncio.to_thread(exchange, path, http_request(), context, enough=4)
+
+
+async def _refused_without_certificate(mesh: MeshUnderTest) -> int:
+    stats = await mesh.api.proxy_admin(SERVER, "stats?filter=ssl.fail_verify_no_cert")
+    return sum(int(line.rpartition(":")[2]) for line in stats.decode().splitlines())
 
 
 async def _context(

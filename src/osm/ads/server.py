@@ -19,7 +19,7 @@ from osm.ads.control_plane import ControlPlane
 from osm.ads.observer import Observer
 from osm.ads.session import Session
 from osm.core.model.identity import ProxyIdentity
-from osm.core.xds.delta import Response
+from osm.core.xds.delta import PENDING_KEPT, Response
 from osm.ports import KeyPair
 
 log = structlog.get_logger("osm.ads")
@@ -160,7 +160,7 @@ class AdsServer:
         async for request in requests:
             refusal = session.take_request(request)
             self._observer.requested(session.proxy.name, session.identity, request.type_url)
-            sent_at = session.ledger.sent_at.pop(request.response_nonce, None)
+            sent_at = session.sent_at.pop(request.response_nonce, None)
             if sent_at is not None:
                 took = time.monotonic() - sent_at
                 if refusal is None:
@@ -192,15 +192,15 @@ class AdsServer:
 
     async def _send(self, session: Session, response: Response, context: _Context) -> None:
         labels = (session.proxy.name, session.identity, response.type_url)
-        session.ledger.sent_at[response.nonce] = time.monotonic()
+        session.sent_at[response.nonce] = time.monotonic()
+        if len(session.sent_at) > PENDING_KEPT:  # a proxy that never answers costs no more
+            del session.sent_at[next(iter(session.sent_at))]
         try:
             async with asyncio.timeout(WRITE_LIMIT_S):
                 await context.write(response.wire)
         except BaseException:
             self._observer.not_sent(*labels)
             raise
-        session.ledger.responses += 1
-        session.ledger.bytes_sent += len(response.wire)
         self._observer.sent(*labels, len(response.wire))
 
     async def _take_logs(

@@ -3,25 +3,11 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-import msgspec
-
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.core.envoy.catalog import Value
 from osm.core.model.identity import ProxyIdentity
 from osm.core.xds.delta import DeltaStream, Refusal, Response
 from osm.core.xds.distribution import Changes, Distribution
-
-
-class Ledger(msgspec.Struct):
-    """What a stream carried so far, for people and metrics."""
-
-    requests: int = 0
-    responses: int = 0
-    bytes_sent: int = 0
-    refusals: int = 0
-    last_refusals: list[Refusal] = msgspec.field(default_factory=list)
-    sent_at: dict[str, float] = msgspec.field(default_factory=dict)
-    """When each response went out that is not answered yet, by nonce, on a steady clock."""
 
 
 class Session:
@@ -45,7 +31,8 @@ class Session:
         self.proxy = proxy
         self.connected_at = connected_at
         self.version = ""
-        self.ledger = Ledger()
+        self.sent_at: dict[str, float] = {}
+        """When each response went out that is not answered yet, by nonce, on a steady clock."""
         self.stream = DeltaStream()
         self._distribution = distribution
         self._asked: Changes = {}
@@ -57,7 +44,6 @@ class Session:
 
     def take_request(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Refusal | None:
         """Record one request of the proxy. Returns its refusal, if it is one."""
-        self.ledger.requests += 1
         if request.HasField("node"):
             version = request.node.user_agent_build_version.version
             self.version = f"{version.major_number}.{version.minor_number}.{version.patch}"
@@ -72,9 +58,6 @@ class Session:
         self._distribution.release(self.number, request.type_url, received.dropped)
         if "*" in request.resource_names_unsubscribe:
             self._distribution.release_own(self.number, request.type_url)
-        if received.refusal is not None:
-            self.ledger.refusals += 1
-            self.ledger.last_refusals = [*self.ledger.last_refusals[-9:], received.refusal]
         if received.asked:
             self._asked.setdefault(request.type_url, set()).update(received.asked)
         if received.everything:

@@ -10,13 +10,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from osm.core.api.kubernetes import Service, ServicePortSpec
+from osm.core.compile.kubernetes import port_protocol
 from osm.local import variables
 
 HTTP_PORT = 15001
 FIRST_TCP_PORT = 16000
-
-_HTTP_PROTOCOLS = ("http", "http2", "grpc", "kubernetes.io/h2c", "kubernetes.io/ws")
-_TCP_NAMES = ("tcp", "tls", "tcp-server-first")
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -63,10 +61,9 @@ def tcp_targets(
 
 
 def speaks_http(port: ServicePortSpec) -> bool:
-    """Whether clients reach a service port through an HTTP proxy (`reference/osm.md` §7.1)."""
-    if port.app_protocol:
-        return port.app_protocol.lower() in _HTTP_PROTOCOLS
-    return not any(port.name == name or port.name.startswith(f"{name}-") for name in _TCP_NAMES)
+    """Whether clients reach a service port through an HTTP proxy, as the compiler sees it."""
+    protocol = port_protocol(port)
+    return protocol is not None and protocol.is_http
 
 
 def assign_ports(

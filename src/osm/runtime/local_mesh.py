@@ -240,6 +240,7 @@ class _Objects:
                     await self._pages.show(manifest.key, manifest.object)
             for key in change.deleted:
                 ready.discard(key)
+                self._core.proxy_files.forget(key.namespace, key.name)
                 await self._pages.hide(key)
 
     def _tell(self, key: Key, pod: Pod, ready: set[Key]) -> None:

@@ -68,9 +68,16 @@ class ProxyFiles:
             text = build_certificate_file(pair.certificate, pair.private_key)
             _replace(directory / CERTIFICATE_FILE, text)
 
-    def forget(self, proxy: ProxyIdentity) -> None:
-        self._directories.pop(proxy, None)
-        self._keeper.forget(proxy)
+    def forget(self, namespace: str, workload: str) -> None:
+        """A workload is gone: its proxy's certificate is not renewed any more."""
+        gone = [
+            proxy
+            for proxy in self._directories
+            if (proxy.identity.namespace, proxy.workload) == (namespace, workload)
+        ]
+        for proxy in gone:
+            del self._directories[proxy]
+            self._keeper.forget(proxy)
 
 
 def _replace(path: Path, text: str) -> None:

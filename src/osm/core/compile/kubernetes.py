@@ -181,25 +181,33 @@ def _members(
     return members
 
 
-def _protocol(key: Key, spec: ServicePortSpec, where: str) -> tuple[Protocol, tuple[Finding, ...]]:
-    """`appProtocol`, else the port name's prefix, else HTTP (`reference/osm.md` §7.1)."""
+def port_protocol(spec: ServicePortSpec) -> Protocol | None:
+    """`appProtocol`, else the port name's prefix, else HTTP (`reference/osm.md` §7.1).
+
+    None when the `appProtocol` is not known.
+    """
     if spec.app_protocol:
-        known = _APPLICATION_PROTOCOLS.get(spec.app_protocol.lower())
-        if known is not None:
-            return known, ()
-        finding = Finding(
-            "OSM201",
-            Severity.WARNING,
-            Origin("Service", key.namespace, key.name, f"spec.ports[{spec.port}].appProtocol"),
-            f"appProtocol {spec.app_protocol!r} is not known; the port is treated as tcp",
-            "Use one of: " + ", ".join(sorted(_APPLICATION_PROTOCOLS)),
-            where,
-        )
-        return Protocol.TCP, (finding,)
+        return _APPLICATION_PROTOCOLS.get(spec.app_protocol.lower())
     for prefix in _NAME_PREFIXES:
         if spec.name == prefix or spec.name.startswith(prefix + "-"):
-            return Protocol(prefix), ()
-    return Protocol.HTTP, ()
+            return Protocol(prefix)
+    return Protocol.HTTP
+
+
+def _protocol(key: Key, spec: ServicePortSpec, where: str) -> tuple[Protocol, tuple[Finding, ...]]:
+    """The port's protocol; one that is not known is TCP, and a finding says so."""
+    known = port_protocol(spec)
+    if known is not None:
+        return known, ()
+    finding = Finding(
+        "OSM201",
+        Severity.WARNING,
+        Origin("Service", key.namespace, key.name, f"spec.ports[{spec.port}].appProtocol"),
+        f"appProtocol {spec.app_protocol!r} is not known; the port is treated as tcp",
+        "Use one of: " + ", ".join(sorted(_APPLICATION_PROTOCOLS)),
+        where,
+    )
+    return Protocol.TCP, (finding,)
 
 
 def _service_port(
