@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -110,10 +111,14 @@ def listeners(pids: set[int]) -> set[str]:
     inodes = set()
     for pid in pids:
         try:
-            names = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+            entries = list(Path(f"/proc/{pid}/fd").iterdir())
         except OSError:
-            continue
-        inodes |= {name[8:-1] for name in names if name.startswith("socket:[")}
+            continue  # it has ended
+        for entry in entries:
+            with suppress(OSError):  # closed meanwhile: the others still count
+                name = str(entry.readlink())
+                if name.startswith("socket:["):
+                    inodes.add(name[8:-1])
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {row[1] for row in rows if row[3] == "0A" and row[9] in inodes}
 
