@@ -4,9 +4,9 @@ The control plane (`osm.runtime`) is given these and knows no other side: the lo
 Kubernetes are two sets of adapters.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -97,6 +97,18 @@ class LogLine(msgspec.Struct, frozen=True):
     error: bool = False
 
 
+class ExpectedResource(msgspec.Struct, frozen=True):
+    """A resource as a proxy should run it. What is secret in it is replaced by a word.
+
+    `type` is a short name such as `CDS`; `config` has Envoy's own names of fields.
+    """
+
+    type: str
+    name: str
+    version: str
+    config: Mapping[str, Any]
+
+
 class MeshApi(Protocol):
     """What a person or program can ask of a running mesh. Served by `osm.dashboard`."""
 
@@ -114,6 +126,12 @@ class MeshApi(Protocol):
 
     async def proxy_admin(self, proxy: str, path: str) -> bytes:
         """The answer of a proxy's admin interface to GET `path`. `proxy` is `[ns/]workload`."""
+        ...
+
+    def proxy_expected(self, proxy: str) -> Sequence[ExpectedResource]:
+        """What a proxy should run: the present form of what it holds. Raises `PlatformError` for one
+        that is not connected.
+        """
         ...
 
     def logs(self, workload: str, *, tail: int, follow: bool) -> AsyncIterator[LogLine]: ...

@@ -1,5 +1,6 @@
 """What the server tells whoever counts: `osm.telemetry.control_plane` does."""
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 
@@ -14,7 +15,17 @@ class Observer(Protocol):
 
     def requested(self, proxy: str, identity: str, type_url: str) -> None: ...
 
-    def sent(self, proxy: str, identity: str, type_url: str, size: int) -> None: ...
+    def sent(
+        self,
+        proxy: str,
+        identity: str,
+        type_url: str,
+        *,
+        size: int,
+        resources: int,
+        queued_s: float,
+        triggers: Iterable[str],
+    ) -> None: ...
 
     def not_sent(self, proxy: str, identity: str, type_url: str) -> None: ...
 
@@ -23,3 +34,9 @@ class Observer(Protocol):
     def refused_configuration(self, type_url: str, seconds: float) -> None: ...
 
     def refused_client(self, reason: str) -> None: ...
+
+    def cut_off(self) -> None: ...
+
+    def loop_lag(self, seconds: float) -> None: ...
+
+    def watch_pending(self, pending: Callable[[], Mapping[str, int]]) -> None: ...

@@ -1,44 +1,34 @@
-"""The gRPC server: mutual TLS, one incremental stream a proxy, and the log of refusals.
+"""The server: one incremental stream a proxy, and the log of refusals. Knows no transport.
 
-Bytes of resources are made once (`core.xds.resource`) and handed to gRPC as they are.
+Bytes of resources are made once (`core.xds.resource`) and handed to the transport as they are.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import Any, TypeAlias, cast
+from collections import Counter
+from collections.abc import Awaitable, Callable
 
-import grpc
-import grpc.aio
 import structlog
+from google.protobuf.message import DecodeError
 
 from osm._envoy.envoy.service.accesslog.v3 import als_pb2
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.ads.control_plane import ControlPlane
 from osm.ads.observer import Observer
-from osm.ads.session import Session
+from osm.ads.session import Batch, Session
+from osm.ads.transport import Call, CallEnded, Code, Transport
 from osm.core.model.identity import ProxyIdentity
-from osm.core.xds.delta import PENDING_KEPT, Response
+from osm.core.xds.delta import Response
+from osm.kit.loop_lag import watch_loop_lag
+from osm.kit.turns import Turns
 from osm.ports import KeyPair
 
 log = structlog.get_logger("osm.ads")
 
-DISCOVERY = "envoy.service.discovery.v3.AggregatedDiscoveryService"
-ACCESS_LOG = "envoy.service.accesslog.v3.AccessLogService"
-MAXIMUM_REQUEST = 4 * 1024 * 1024
+DISCOVERY = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+ACCESS_LOG = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 WRITE_LIMIT_S = 60.0
 """A proxy that takes nothing for so long is cut off; it reconnects with what it has."""
-
-OPTIONS = (
-    ("grpc.max_receive_message_length", MAXIMUM_REQUEST),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.so_reuseport", 0),
-)
 
 Authenticate = Callable[[bytes], ProxyIdentity | str]
 """From a presented certificate chain (PEM) to the proxy that it proves, or why it proves nothing."""
@@ -46,9 +36,6 @@ EnsureCertificate = Callable[[ProxyIdentity], Awaitable[None]]
 """Makes sure that the control plane has a certificate for a proxy's identity."""
 TakeDenial = Callable[[als_pb2.StreamAccessLogsMessage, ProxyIdentity], None]
 """Takes a message of refused requests from the proxy that sent it."""
-
-Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-_Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class AdsServer:
@@ -62,12 +49,22 @@ class AdsServer:
         ensure_certificate: EnsureCertificate,
         take_denial: TakeDenial,
         observer: Observer,
+        transport: Transport,
+        write_limit_s: float = WRITE_LIMIT_S,
     ) -> None:
         self._observer = observer
         self._control_plane = control_plane
         self._authenticate = authenticate
         self._ensure_certificate = ensure_certificate
         self._take_denial = take_denial
+        self._transport = transport
+        self._write_limit_s = write_limit_s
+        self._turns = Turns()
+        self._writers: dict[Session, asyncio.Task[object]] = {}
+        self._cut_off: set[Session] = set()
+        self._absent: set[ProxyIdentity] = set()
+        """Proxies that were here: what was counted of them goes when their workloads do."""
+        observer.watch_pending(self._pending)
 
     async def serve(
         self,
@@ -79,160 +76,147 @@ class AdsServer:
         """Serve on `unix:<path>` or `<host>:<port>` until cancelled. `certificate` gives the present
         server certificate for each handshake, so that it renews without a restart.
         """
-        server = grpc.aio.server(options=OPTIONS)
-        server.add_generic_rpc_handlers((self._handlers(),))
+        handlers = {DISCOVERY: self._discover, ACCESS_LOG: self._take_logs}
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch_loop_lag(self._observer.loop_lag))
+            tasks.create_task(self._tidy())
+            await self._transport.serve(address, certificate, bundle, started, handlers)
 
-        present = certificate()
-
-        def configuration(pair: KeyPair) -> grpc.ServerCertificateConfiguration:
-            return grpc.ssl_server_certificate_configuration(
-                [(pair.private_key, pair.certificate)], root_certificates=bundle
-            )
-
-        def renewed() -> grpc.ServerCertificateConfiguration | None:
-            # None when it is the same: gRPC replaces what it has without a lock, and handshakes that
-            # go on at that moment crash the process (measured with grpcio 1.85: one in 500).
-            nonlocal present
-            pair = certificate()
-            if pair is present:
-                return None
-            present = pair
-            return configuration(pair)
-
-        credentials = grpc.dynamic_ssl_server_credentials(
-            configuration(present),
-            # gRPC takes None for "no change"; its type stubs do not know that.
-            cast("Callable[[], grpc.ServerCertificateConfiguration]", renewed),
-            require_client_authentication=True,
-        )
-        if address.startswith("unix:"):
-            Path(address.removeprefix("unix:")).unlink(missing_ok=True)
-        server.add_secure_port(address, credentials)
-        await server.start()
-        if address.startswith("unix:"):
-            Path(address.removeprefix("unix:")).chmod(0o600)
-        started.set()
-        try:
-            await server.wait_for_termination()
-        finally:
-            await server.stop(0.2)
-
-    def _handlers(self) -> grpc.GenericRpcHandler:
-        discovery: Method = grpc.stream_stream_rpc_method_handler(
-            self._discover,
-            request_deserializer=discovery_pb2.DeltaDiscoveryRequest.FromString,
-            response_serializer=None,
-        )
-        access_log: Method = grpc.stream_unary_rpc_method_handler(
-            self._take_logs,
-            request_deserializer=als_pb2.StreamAccessLogsMessage.FromString,
-            response_serializer=als_pb2.StreamAccessLogsResponse.SerializeToString,
-        )
-        return _Handlers(
-            {
-                f"/{DISCOVERY}/DeltaAggregatedResources": discovery,
-                f"/{ACCESS_LOG}/StreamAccessLogs": access_log,
-            }
-        )
-
-    async def _discover(
-        self, requests: AsyncIterator[discovery_pb2.DeltaDiscoveryRequest], context: _Context
-    ) -> None:
-        proxy = await self._peer(context)
+    async def _discover(self, call: Call) -> None:
+        await self._turns.take()
+        proxy = self._peer(call)
         await self._ensure_certificate(proxy)
         session = self._control_plane.connect(proxy)
+        self._absent.discard(proxy)
         self._observer.connected(again=session.is_reconnect)
         log.info("proxy connected", proxy=proxy.name)
-        reader = asyncio.create_task(self._read(requests, session))
+        reader = asyncio.create_task(self._read(call, session))
         try:
-            await self._write(session, reader, context)
+            await self._write(call, session)
+            reader.result()
         finally:
             reader.cancel()
             self._control_plane.disconnect(session)
             self._observer.disconnected()
-            if session.is_expired:
-                self._observer.forget(proxy.name)
+            self._absent.add(proxy)
             log.info("proxy disconnected", proxy=proxy.name)
 
-    async def _read(
-        self, requests: AsyncIterator[discovery_pb2.DeltaDiscoveryRequest], session: Session
-    ) -> None:
-        async for request in requests:
-            refusal = session.take_request(request)
-            self._observer.requested(session.proxy.name, session.identity, request.type_url)
-            sent_at = session.sent_at.pop(request.response_nonce, None)
-            if sent_at is not None:
-                took = time.monotonic() - sent_at
-                if refusal is None:
-                    self._observer.acknowledged(request.type_url, took)
-                else:
-                    self._observer.refused_configuration(request.type_url, took)
-            if refusal is not None:
-                self._control_plane.refused(session, refusal)
-
-    async def _write(
-        self, session: Session, reader: "asyncio.Task[None]", context: _Context
-    ) -> None:
-        while True:
-            waiting = asyncio.ensure_future(session.next_responses())
-            try:
-                await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                if not waiting.done():
-                    waiting.cancel()
-            if not waiting.done() or waiting.cancelled():
-                return  # the proxy has gone
-            if session.is_expired:
-                await context.abort(
-                    grpc.StatusCode.PERMISSION_DENIED,
-                    "this proxy's workload does not exist any more",
-                )
-            for response in waiting.result():
-                await self._send(session, response, context)
-
-    async def _send(self, session: Session, response: Response, context: _Context) -> None:
-        labels = (session.proxy.name, session.identity, response.type_url)
-        session.sent_at[response.nonce] = time.monotonic()
-        if len(session.sent_at) > PENDING_KEPT:  # a proxy that never answers costs no more
-            del session.sent_at[next(iter(session.sent_at))]
+    async def _read(self, call: Call, session: Session) -> None:
+        proxy, observer = session.proxy.name, self._observer
         try:
-            async with asyncio.timeout(WRITE_LIMIT_S):
-                await context.write(response.wire)
-        except BaseException:
-            self._observer.not_sent(*labels)
+            async for message in call.requests():
+                request = discovery_pb2.DeltaDiscoveryRequest.FromString(message)
+                received = session.take_request(request)
+                observer.requested(proxy, session.identity, request.type_url)
+                if received.took_s is not None:
+                    if received.refusal is None:
+                        observer.acknowledged(request.type_url, received.took_s)
+                    else:
+                        observer.refused_configuration(request.type_url, received.took_s)
+                        self._control_plane.refused(session, received.refusal)
+        except DecodeError as error:
+            raise CallEnded(Code.INVALID_ARGUMENT, f"not a request: {error}") from None
+        finally:
+            session.end()
+
+    async def _write(self, call: Call, session: Session) -> None:
+        """Send what there is to say until the proxy has gone."""
+        writer = asyncio.current_task()
+        assert writer is not None
+        self._writers[session] = writer
+        try:
+            while True:
+                await session.wake.wait()
+                await self._turns.take()
+                if session.is_expired:
+                    raise CallEnded(
+                        Code.PERMISSION_DENIED, "this proxy's workload does not exist any more"
+                    )
+                if session.is_closed:
+                    return
+                batch = session.take_responses()
+                for response in batch.responses:
+                    session.writing_since = time.monotonic()
+                    await call.send(response.wire)
+                    self._count(session, response, batch)
+                    session.writing_since = None
+        except asyncio.CancelledError:
+            if session in self._cut_off and not writer.uncancel():
+                raise CallEnded(
+                    Code.RESOURCE_EXHAUSTED, "this proxy does not take its configuration"
+                ) from None
             raise
-        self._observer.sent(*labels, len(response.wire))
+        finally:
+            if session.writing_since is not None:
+                self._observer.not_sent(session.proxy.name, session.identity, response.type_url)
+            del self._writers[session]
+            self._cut_off.discard(session)
 
-    async def _take_logs(
-        self, messages: AsyncIterator[als_pb2.StreamAccessLogsMessage], context: _Context
-    ) -> als_pb2.StreamAccessLogsResponse:
-        proxy = await self._peer(context)
-        async for message in messages:
-            self._take_denial(message, proxy)
-        return als_pb2.StreamAccessLogsResponse()
+    def _count(self, session: Session, response: Response, batch: Batch) -> None:
+        self._observer.sent(
+            session.proxy.name,
+            session.identity,
+            response.type_url,
+            size=len(response.wire),
+            resources=len(response.names),
+            queued_s=time.monotonic() - batch.queued_at,
+            triggers=batch.why(response.type_url),
+        )
 
-    async def _peer(self, context: _Context) -> ProxyIdentity:
-        """Who is at the other end, by its certificate alone: what a proxy says of itself counts
-        nothing. Aborts the call when that is nobody.
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(self._write_limit_s / 10)
+            self._cut_off_slow()
+            self._forget_gone()
+
+    def _cut_off_slow(self) -> None:
+        """End the streams of proxies that take nothing. For all from one place: a timer for each
+        response would cost more than what it guards against.
         """
-        chain = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
-        proxy = self._authenticate(chain)
+        now = time.monotonic()
+        for session, writer in self._writers.items():
+            since = session.writing_since
+            if since is None or now - since < self._write_limit_s or session in self._cut_off:
+                continue
+            log.warning("a proxy does not take its configuration", proxy=session.proxy.name)
+            self._cut_off.add(session)
+            self._observer.cut_off()
+            writer.cancel()
+
+    def _forget_gone(self) -> None:
+        catalog = self._control_plane.catalog
+        gone = {proxy for proxy in self._absent if not catalog.is_known(proxy)}
+        for proxy in gone:
+            self._observer.forget(proxy.name)
+        self._absent -= gone
+
+    async def _take_logs(self, call: Call) -> None:
+        await self._turns.take()
+        proxy = self._peer(call)
+        async for message in call.requests():
+            self._take_denial(als_pb2.StreamAccessLogsMessage.FromString(message), proxy)
+        await call.send(als_pb2.StreamAccessLogsResponse().SerializeToString())
+
+    def _peer(self, call: Call) -> ProxyIdentity:
+        """Who is at the other end, by its certificate alone: what a proxy says of itself counts
+        nothing. Ends the call when that is nobody.
+        """
+        proxy = self._authenticate(call.certificate_chain)
         if isinstance(proxy, str):
             self._observer.refused_client(proxy)
             log.warning("refused a connection", reason=proxy)
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, proxy)
-            raise AssertionError  # noqa: TRY004 abort has raised
+            raise CallEnded(Code.UNAUTHENTICATED, proxy)
         if not self._control_plane.catalog.is_known(proxy):
             # The pod may be so new that its object is still on the way: the proxy tries again.
-            await context.abort(
-                grpc.StatusCode.UNAVAILABLE, f"no workload {proxy.name} with this identity is known"
+            raise CallEnded(
+                Code.UNAVAILABLE, f"no workload {proxy.name} with this identity is known"
             )
         return proxy
 
-
-class _Handlers(grpc.GenericRpcHandler):
-    def __init__(self, methods: dict[str, Method]) -> None:
-        self._methods = methods
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Method | None":
-        return self._methods.get(handler_call_details.method)
+    def _pending(self) -> dict[str, int]:
+        """Responses that are not answered yet, by type."""
+        counts: Counter[str] = Counter()
+        for session in self._writers:
+            for type_url, state in session.stream.types.items():
+                counts[type_url] += len(state.pending)
+        return counts

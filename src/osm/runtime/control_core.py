@@ -11,13 +11,13 @@ from random import Random
 from prometheus_client import CollectorRegistry
 
 from osm import __version__
-from osm.ads.control_plane import ControlPlane, Refused
+from osm.ads.control_plane import ControlPlane
+from osm.ads.grpc_transport import GrpcTransport
 from osm.ads.server import AdsServer
 from osm.core.compile.build import compile_model
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
 from osm.core.model.identity import Identity, ProxyIdentity
-from osm.core.model.mesh import Model
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.workload import PipeAddress, SocketAddress
 from osm.core.pki.certificate import ServerName
@@ -28,6 +28,7 @@ from osm.issuers.tresor import Tresor
 from osm.ports import Clock
 from osm.runtime.pipeline import Pipeline
 from osm.runtime.proxy_files import ProxyFiles
+from osm.runtime.proxy_view import in_short
 from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN
 from osm.runtime.tasks import BackgroundTasks
 from osm.telemetry.access_log import DenialLog
@@ -50,12 +51,8 @@ class ControlCore:
             observe=self.metrics.certificate,
         )
         self.denials = DenialLog(clock)
-        self.refusals: dict[Origin, Finding] = {}
-        """What proxies refuse of the present objects."""
-        self.control_plane = ControlPlane(
-            compile_model(Snapshot(), options), tresor.trust_bundle, on_refusal=self._refused
-        )
-        self.pipeline = Pipeline(options, self.control_plane, self._on_model)
+        self.control_plane = ControlPlane(compile_model(Snapshot(), options), tresor.trust_bundle)
+        self.pipeline = Pipeline(options, self.control_plane)
         self.proxy_files = ProxyFiles(self.keeper, _parse_address(address), ADS_NAME)
         self._trust = TrustBundle.from_pem(tresor.trust_bundle, [TRUST_DOMAIN])
 
@@ -83,6 +80,7 @@ class ControlCore:
             ensure_certificate=self._ensure_certificate,
             take_denial=self.denials.handle,
             observer=self.metrics,
+            transport=GrpcTransport(),
         )
         started = asyncio.Event()
         serving = server.serve(
@@ -115,20 +113,27 @@ class ControlCore:
                 elif isinstance(subject, ProxyIdentity):
                     self.proxy_files.renew(subject, pair)
 
-    def _on_model(self, _: Model) -> None:
-        """What a proxy refused of older objects says nothing of the present ones."""
-        self.refusals.clear()
+    def refusals(self) -> tuple[Finding, ...]:
+        """What proxies refuse at this moment: a finding for each object at fault, or proxy."""
+        return tuple(
+            {
+                origin: Finding(
+                    "OSM902",
+                    Severity.ERROR,
+                    origin,
+                    f"proxy {refused.proxy} refused what this says: "
+                    f"{in_short(refused.refusal.message)}",
+                    "The proxy keeps the last good configuration.",
+                )
+                for refused in self.control_plane.refusals()
+                for origin in refused.origins or (_pod_of(refused.proxy),)
+            }.values()
+        )
 
-    def _refused(self, refused: Refused) -> None:
-        namespace, _, name = refused.proxy.partition("/")
-        for origin in refused.origins or (Origin("Pod", namespace, name),):
-            self.refusals[origin] = Finding(
-                "OSM902",
-                Severity.ERROR,
-                origin,
-                f"proxy {refused.proxy} refused what this says: {refused.refusal.message}",
-                "The proxy keeps the last good configuration.",
-            )
+
+def _pod_of(proxy: str) -> Origin:
+    namespace, _, name = proxy.partition("/")
+    return Origin("Pod", namespace, name)
 
 
 def _parse_address(address: str) -> PipeAddress | SocketAddress:

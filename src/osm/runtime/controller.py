@@ -75,7 +75,7 @@ async def run_controller(
                 source,
                 lambda: {
                     key: manifest
-                    for key, manifest in core.pipeline.snapshot.objects.items()
+                    for key, manifest in core.pipeline.objects.items()
                     if isinstance(manifest.object, Pod)
                 },
                 TrafficWindow(WINDOW_S),

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from osm.ads.expected import expected_resources
 from osm.core.api.kubernetes import Pod
 from osm.core.api.manifest import Key, Manifest
 from osm.core.explain.decide import explain
@@ -15,13 +16,15 @@ from osm.core.explain.view import MeshView
 from osm.core.model.directory import Directory
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Severity
+from osm.core.model.workload import Workload
 from osm.core.pki.rotation import expiry_warning
 from osm.errors import PlatformError, UsageError
 from osm.local.files import FileSource
 from osm.local.output import Logs
-from osm.ports import AppliedObject, LogLine
+from osm.ports import AppliedObject, ExpectedResource, LogLine
 from osm.runtime.control_core import ControlCore
-from osm.runtime.view import denial_views, edge_views, object_views, proxy_views, workload_views
+from osm.runtime.proxy_view import proxy_views
+from osm.runtime.view import denial_views, edge_views, object_views, workload_views
 from osm.telemetry.traffic import TrafficWindow
 
 WINDOW_S = 5.0
@@ -87,7 +90,11 @@ class RunningMeshApi:
                 self._core.denials.rates(WINDOW_S),
             ),
             proxies=proxy_views(
-                model, self._core.control_plane.by_proxy(), time.monotonic(), self._expiry()
+                model,
+                self._core.control_plane.by_proxy(),
+                time.monotonic(),
+                self._expiry(),
+                self._core.control_plane.refusals(),
             ),
             objects=object_views(self.objects(), findings),
             denials=denial_views(model, denials[:50]),
@@ -101,19 +108,20 @@ class RunningMeshApi:
         found = {
             *self._facts.findings,
             *self._core.pipeline.findings,
-            *self._core.refusals.values(),
+            *self._core.refusals(),
         }
-        if self._core.pipeline.failure:
+        for failure in self._core.pipeline.failures:
             found.add(
                 Finding(
                     "OSM901",
                     Severity.ERROR,
                     None,
-                    f"the newest objects could not be compiled: {self._core.pipeline.failure}",
-                    "The last good configuration stays. This is a mistake in osm: please report it.",
+                    f"a part of the mesh could not be compiled: {failure}",
+                    "It stays as it was; an access rule grants nothing. This is a mistake in osm: please "
+                    "report it.",
                 )
             )
-        for (_, name), problem in self._core.control_plane.distribution.failures.items():
+        for (_, name, _), problem in self._core.control_plane.distribution.failures.items():
             found.add(
                 Finding(
                     "OSM903",
@@ -138,7 +146,7 @@ class RunningMeshApi:
 
     def objects(self) -> Sequence[Manifest]:
         """The objects of the mesh, and the pods that run."""
-        return tuple(m for _, m in sorted(self._core.pipeline.snapshot.objects.items()))
+        return tuple(m for _, m in sorted(self._core.pipeline.objects.items()))
 
     async def apply(self, text: str, *, dry_run: bool = False) -> Sequence[AppliedObject]:
         return await self._parts.files.apply(text, dry_run=dry_run)
@@ -150,20 +158,25 @@ class RunningMeshApi:
         return explain(self._core.control_plane.model, question)
 
     async def proxy_admin(self, proxy: str, path: str) -> bytes:
-        found = Directory(self._core.control_plane.model).workloads(proxy)
-        if not found:
-            raise UsageError(
-                f"there is no workload {proxy!r}",
-                hint="`osm proxy list` shows those that there are.",
-            )
+        workload = self._workload(proxy)
         status, body = await self._parts.ask_admin(
-            found[0].namespace, found[0].name, "/" + path.lstrip("/")
+            workload.namespace, workload.name, "/" + path.lstrip("/")
         )
         if status != 200:
             raise PlatformError(
                 f"the proxy answered {status}: {body.decode(errors='replace')[:500]}"
             )
         return body
+
+    def proxy_expected(self, proxy: str) -> Sequence[ExpectedResource]:
+        workload = self._workload(proxy)
+        session = self._core.control_plane.by_proxy().get(workload.proxy.name)
+        if session is None:
+            raise PlatformError(
+                f"the proxy {workload.proxy.name} is not connected to the control plane",
+                hint="What it holds, and so what it should run, is known while it is connected.",
+            )
+        return expected_resources(session, self._core.control_plane.distribution)
 
     async def logs(self, workload: str, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         if follow:
@@ -176,6 +189,15 @@ class RunningMeshApi:
     async def shutdown(self) -> None:
         if not self.stopped.done():
             self.stopped.set_result("osm down")
+
+    def _workload(self, proxy: str) -> Workload:
+        found = Directory(self._core.control_plane.model).workloads(proxy)
+        if not found:
+            raise UsageError(
+                f"there is no workload {proxy!r}",
+                hint="`osm proxy list` shows those that there are.",
+            )
+        return found[0]
 
     def _expiry(self) -> Mapping[Identity, datetime]:
         identities = {w.identity for w in self._core.control_plane.model.workloads.values()}

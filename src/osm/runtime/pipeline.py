@@ -1,21 +1,20 @@
 """The way of a change (DESIGN §5): objects in, a model out, the proxies that it concerns told.
 
-Bursts are merged. A model that cannot be built leaves the last one in place, and says so.
+Bursts are merged. A part that cannot be compiled stays as it was (an access rule grants nothing
+then), and says so.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 import structlog
 
 from osm.ads.control_plane import ControlPlane
 from osm.core.api.manifest import Key, Manifest
-from osm.core.compile.build import compile_model
+from osm.core.compile.build import Compiler
 from osm.core.compile.options import CompileOptions
-from osm.core.compile.snapshot import Snapshot
 from osm.core.explain.view import PushView
-from osm.core.model.mesh import Model
 from osm.core.model.origin import Finding
 from osm.kit.debounce import Debounce
 
@@ -33,20 +32,14 @@ class Batch(msgspec.Struct, frozen=True):
 class Pipeline:
     """One snapshot, one model. `run` belongs to a task; the rest may be called from the same loop."""
 
-    def __init__(
-        self,
-        options: CompileOptions,
-        control_plane: ControlPlane,
-        on_model: Callable[[Model], None] = lambda _: None,
-    ) -> None:
-        self._options = options
+    def __init__(self, options: CompileOptions, control_plane: ControlPlane) -> None:
+        self._compiler = Compiler(options)
         self._control_plane = control_plane
-        self._on_model = on_model
-        self.snapshot = Snapshot()
+        self.objects: dict[Key, Manifest] = {}
         self._waiting: Debounce[Batch] = Debounce(_merge)
         self.last_push = PushView()
-        self.failure = ""
-        """Why the newest snapshot could not be compiled; empty when it could."""
+        self.failures: tuple[str, ...] = ()
+        """What of the present objects could not be compiled, and why: mistakes of ours."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -63,36 +56,31 @@ class Pipeline:
     async def run(self) -> None:
         """Compile and publish until cancelled."""
         while True:
-            batch = await self._waiting.take()
-            self.snapshot = self.snapshot.with_changes(batch.applied, batch.deleted)
-            self.compile(batch.trigger)
+            self._compile(await self._waiting.take())
 
     async def settle(self) -> None:
         """Compile what waits now, before `run` does: for the first model of all."""
         if self._waiting.is_pending:
-            batch = await self._waiting.take()
-            self.snapshot = self.snapshot.with_changes(batch.applied, batch.deleted)
-            self.compile(batch.trigger)
+            self._compile(await self._waiting.take())
 
-    def compile(self, trigger: str) -> None:
+    def _compile(self, batch: Batch) -> None:
+        for key in batch.deleted:
+            self.objects.pop(key, None)
+        self.objects.update({manifest.key: manifest for manifest in batch.applied})
         started = time.perf_counter()
-        try:
-            model = compile_model(self.snapshot, self._options)
-            compiled = time.perf_counter()
-            published = self._control_plane.publish(model)
-        except Exception as error:  # whatever a compiler's mistake is, traffic goes on
-            self.failure = f"{type(error).__name__}: {error}"
-            log.exception("the snapshot cannot be compiled; the last configuration stays")
-            return
-        self.failure = ""
+        compiled = self._compiler.update(batch.applied, batch.deleted)
+        took = time.perf_counter() - started
+        self.failures = compiled.failures
+        for failure in compiled.failures:
+            log.error("a part of the mesh cannot be compiled", failure=failure)
+        published = self._control_plane.publish(compiled, trigger=batch.trigger)
         self.last_push = PushView(
-            trigger=trigger,
-            compile_ms=round((compiled - started) * 1000, 2),
+            trigger=batch.trigger,
+            compile_ms=round(took * 1000, 2),
             deliver_ms=round(published.took_ms, 2),
             resources=published.built,
             pushes=published.streams,
         )
-        self._on_model(model)
 
 
 def _merge(first: Batch, second: Batch) -> Batch:

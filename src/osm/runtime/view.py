@@ -1,11 +1,9 @@
 """What a person sees of a mesh, put together from what its parts know. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 import msgspec
 
-from osm.ads.session import Session
 from osm.core.api.kubernetes import Pod
 from osm.core.api.manifest import Manifest
 from osm.core.envoy import access
@@ -14,8 +12,6 @@ from osm.core.explain.view import (
     DenialView,
     EdgeView,
     ObjectView,
-    ProxyView,
-    ResourceTypeView,
     WorkloadView,
 )
 from osm.core.model.identity import Identity
@@ -24,7 +20,6 @@ from osm.core.model.origin import Finding, Severity
 from osm.core.model.request import Request, normalise_path, split_target
 from osm.core.model.service import PortName, ServicePort
 from osm.core.model.workload import Workload
-from osm.core.xds import types
 from osm.telemetry.access_log import DenialRate
 from osm.telemetry.traffic import EdgeTraffic
 
@@ -119,20 +114,21 @@ def edge_views(
     rates: Mapping[tuple[str, str], DenialRate],
 ) -> tuple[EdgeView, ...]:
     """Who talks to whom. A refusal has the reason and what would allow it."""
+    senders = _workloads_by_account(model) if denials or rates else {}
     refused: dict[Ends, Refusals] = {}
     for denial in denials:  # newest first
-        ends = _ends(model, denial.source, denial.destination)
+        ends = _ends(model, senders, denial.source, denial.destination)
         if ends is not None:
             refused.setdefault(ends, Refusals(denial))
     for (source, destination), rate in rates.items():
-        ends = _ends(model, source, destination)
+        ends = _ends(model, senders, source, destination)
         if ends in refused:
             refused[ends].per_second += rate.per_second
             refused[ends].total += rate.total
     splits = _splits(model)
     apps = {(w.namespace, w.owner_name) for w in model.workloads.values()}
     return tuple(
-        _edge_view(model, each, refused, splits)
+        _edge_view(model, each, refused, splits, senders)
         for each in traffic
         # What nobody answered (a backend that was not ready yet) is shown while it happens.
         if (each.edge.destination_namespace, each.edge.destination) in apps
@@ -145,6 +141,7 @@ def _edge_view(
     each: EdgeTraffic,
     refused: Mapping[Ends, Refusals],
     splits: Mapping[tuple[str, str], Split],
+    senders: Mapping[str, Workload],
 ) -> EdgeView:
     edge = each.edge
     denied = refused.get(
@@ -172,15 +169,17 @@ def _edge_view(
         denied_per_second=round(rate, 2),
         denied_total=denied.total if denied else 0,
         deny_reason=deny_reason(model, denied.newest) if denied and rate else "",
-        remedy=_remedy(model, denied.newest) if denied and rate else "",
+        remedy=_remedy(model, senders, denied.newest) if denied and rate else "",
         mutual_tls=True,
         split_percent=split.percent if split else None,
         split_service=split.service if split else "",
     )
 
 
-def _ends(model: Model, source: str, destination: str) -> Ends | None:
-    sender = _workload_of_account(model, source)
+def _ends(
+    model: Model, senders: Mapping[str, Workload], source: str, destination: str
+) -> Ends | None:
+    sender = senders.get(source)
     namespace, _, name = destination.partition("/")
     receiver = model.workloads.get((namespace, name))
     if sender is None or receiver is None:
@@ -188,20 +187,16 @@ def _ends(model: Model, source: str, destination: str) -> Ends | None:
     return sender.namespace, sender.owner_name, receiver.namespace, receiver.owner_name
 
 
-def _workload_of_account(model: Model, account: str) -> Workload | None:
-    namespace, _, name = account.partition("/")
-    return next(
-        (
-            w
-            for w in sorted(model.workloads.values())
-            if w.namespace == namespace and w.identity.service_account == name
-        ),
-        None,
-    )
+def _workloads_by_account(model: Model) -> Mapping[str, Workload]:
+    """The first workload, by name, of each `<namespace>/<service account>`."""
+    found: dict[str, Workload] = {}
+    for _, workload in sorted(model.workloads.items()):
+        found.setdefault(f"{workload.namespace}/{workload.identity.service_account}", workload)
+    return found
 
 
-def _remedy(model: Model, denial: DenialView) -> str:
-    source = _workload_of_account(model, denial.source)
+def _remedy(model: Model, senders: Mapping[str, Workload], denial: DenialView) -> str:
+    source = senders.get(denial.source)
     namespace, _, name = denial.destination.partition("/")
     destination = model.workloads.get((namespace, name))
     if source is None or destination is None:
@@ -224,61 +219,23 @@ def _port_in_front(model: Model, workload: Workload, target_port: int) -> Servic
 
 def _splits(model: Model) -> Mapping[tuple[str, str], Split]:
     """Shares by namespace and app of the backends' workloads."""
-    shares: dict[tuple[str, str], Split] = {}
+    given: list[tuple[PortName, Split]] = []
     for port, route in sorted(model.routes.items()):
         for rule in route.rules:
             total = sum(backend.weight for backend in rule.backends)
-            if rule.origin.kind != "TrafficSplit" or not total:
-                continue
-            for backend in rule.backends:
-                percent = round(100 * backend.weight / total, 1)
-                for workload, names in model.services_of.items():
-                    if backend.port in names and workload in model.workloads:
-                        owner = model.workloads[workload].owner_name
-                        shares[workload[0], owner] = Split(str(port.service), percent)
-    return shares
-
-
-def proxy_views(
-    model: Model,
-    sessions: Mapping[str, Session],
-    now: float,
-    expiry: Mapping[Identity, datetime],
-) -> tuple[ProxyView, ...]:
-    """Every workload's proxy, connected or not. `now` is on the sessions' steady clock."""
-    views = []
-    for workload in sorted(model.workloads.values()):
-        session = sessions.get(workload.proxy.name)
-        expires = expiry.get(workload.identity)
-        views.append(
-            ProxyView(
-                namespace=workload.namespace,
-                name=workload.name,
-                identity=workload.identity.spiffe_id,
-                connected=session is not None,
-                in_sync=session is not None and session.stream.in_sync,
-                version=session.version if session else "",
-                connected_s=round(now - session.connected_at, 1) if session else 0.0,
-                certificate_expires=expires.isoformat(timespec="seconds") if expires else "",
-                types=_type_views(session) if session else (),
-            )
-        )
-    return tuple(views)
-
-
-def _type_views(session: Session) -> tuple[ResourceTypeView, ...]:
-    return tuple(
-        ResourceTypeView(
-            type=types.SHORT_NAMES[type_url],
-            resources=sum(1 for version in state.versions.values() if version),
-            sent=state.sent,
-            acknowledged=state.acknowledged,
-            refused=state.refused,
-            last_error=state.last_error,
-        )
-        for type_url in types.ORDER
-        if (state := session.stream.types.get(type_url)) is not None
-    )
+            if rule.origin.kind == "TrafficSplit" and total:
+                given += [
+                    (each.port, Split(str(port.service), round(100 * each.weight / total, 1)))
+                    for each in rule.backends
+                ]
+    apps: dict[PortName, set[tuple[str, str]]] = {port: set() for port, _ in given}
+    for key, names in model.services_of.items() if apps else ():
+        workload = model.workloads.get(key)
+        if workload is not None:
+            for name in names:
+                if name in apps:
+                    apps[name].add((workload.namespace, workload.owner_name))
+    return {app: split for port, split in given for app in apps[port]}
 
 
 def object_views(

@@ -19,22 +19,27 @@ class BareCounter:
         self._name = name
         self._help = help_text
         self._labels = labels
-        self._counts: dict[tuple[str, ...], float] = {} if labels else {(): 0.0}
+        # By the first label's value, so that the series of a proxy go at once, whatever their number.
+        self._counts: dict[str, dict[tuple[str, ...], float]] = {} if labels else {"": {(): 0.0}}
         registry.register(self)
 
     def increment(self, *values: str, by: float = 1.0) -> None:
         """Add to the count of these label values, in the order of the labels."""
         if len(values) != len(self._labels):
             raise ValueError(f"{self._name} has the labels {self._labels}")
-        self._counts[values] = self._counts.get(values, 0.0) + by
+        first = values[0] if values else ""
+        counts = self._counts.get(first)
+        if counts is None:
+            counts = self._counts[first] = {}
+        counts[values] = counts.get(values, 0.0) + by
 
     def remove(self, first: str) -> None:
         """Drop every series whose first label has this value."""
-        for values in [values for values in self._counts if values[0] == first]:
-            del self._counts[values]
+        self._counts.pop(first, None)
 
     def collect(self) -> Iterable[Metric]:
         family = UntypedMetricFamily(self._name, self._help, labels=self._labels)
-        for values, count in sorted(self._counts.items()):
-            family.add_metric(values, count)
+        for _, counts in sorted(self._counts.items()):
+            for values, count in sorted(counts.items()):
+                family.add_metric(values, count)
         yield family

@@ -4,9 +4,11 @@ Only what is really counted is here. Series of a proxy go when the proxy goes, s
 come and go leave nothing behind.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from osm.telemetry.bare_counter import BareCounter
 
@@ -49,7 +51,7 @@ class ControlPlaneMetrics:
         )
         self._updates = Histogram(
             "osm_proxy_config_update_time",
-            "Seconds from a change to its acknowledgement by a proxy",
+            "Seconds from sending a response to its acknowledgement (or refusal) by a proxy",
             ("resource_type", "success"),
             buckets=_FINE_SECONDS,
             registry=registry,
@@ -60,6 +62,41 @@ class ControlPlaneMetrics:
         self._bytes = BareCounter(
             "osm_proxy_push_bytes", "Bytes of configuration sent to proxies", ("type",), registry
         )
+        self._pushes = BareCounter(
+            "osm_proxy_push_count", "Responses sent to proxies", ("type",), registry
+        )
+        self._resources = BareCounter(
+            "osm_proxy_push_resource_count", "Resources sent to proxies", ("type",), registry
+        )
+        self._triggers = BareCounter(
+            "osm_proxy_push_trigger_count",
+            "Why there was a response: the kind of object that changed, or `request`",
+            ("trigger", "type"),
+            registry,
+        )
+        self._queue_time = Histogram(
+            "osm_proxy_push_queue_time",
+            "Seconds from a change (or a request) to the response on the wire",
+            ("type",),
+            buckets=_FINE_SECONDS,
+            registry=registry,
+        )
+        self._cut_off = BareCounter(
+            "osm_proxy_cut_off_count", "Streams ended since the proxy took nothing", (), registry
+        )
+        self._pending = _Pending(registry)
+        self._lag = Histogram(
+            "osm_event_loop_lag_seconds",
+            "How late the event loop wakes a sleeper",
+            buckets=_FINE_SECONDS,
+            registry=registry,
+        )
+        self._worst_lag = _Worst(
+            "osm_event_loop_lag_max_seconds", "The longest lag since the last scrape", registry
+        )
+        # Histograms take a lock to find the series of labels; these are looked up for each response.
+        self._update_series: dict[tuple[str, bool], Histogram] = {}
+        self._queue_series: dict[str, Histogram] = {}
         self._refused = BareCounter(
             "osm_authentication_refused_count",
             "Clients that were not believed",
@@ -108,22 +145,60 @@ class ControlPlaneMetrics:
     def requested(self, proxy: str, identity: str, type_url: str) -> None:
         self._requests.increment(proxy, identity, type_url)
 
-    def sent(self, proxy: str, identity: str, type_url: str, size: int) -> None:
-        """A response of `size` bytes went out."""
+    def sent(
+        self,
+        proxy: str,
+        identity: str,
+        type_url: str,
+        *,
+        size: int,
+        resources: int,
+        queued_s: float,
+        triggers: Iterable[str],
+    ) -> None:
+        """A response of `size` bytes went out, `queued_s` after the first reason for it."""
         self._sent.increment(proxy, identity, type_url)
+        self._pushes.increment(type_url)
         self._bytes.increment(type_url, by=size)
+        self._resources.increment(type_url, by=resources)
+        for trigger in triggers:
+            self._triggers.increment(trigger or "other", type_url)
+        series = self._queue_series.get(type_url)
+        if series is None:
+            series = self._queue_series[type_url] = self._queue_time.labels(type_url)
+        series.observe(queued_s)
 
     def not_sent(self, proxy: str, identity: str, type_url: str) -> None:
         self._unsent.increment(proxy, identity, type_url)
 
     def acknowledged(self, type_url: str, seconds: float) -> None:
-        """A proxy took a change, this long after the change."""
-        self._updates.labels(type_url, "true").observe(seconds)
+        """A proxy took a response, this long after it was sent."""
+        self._settled(type_url, seconds, success=True)
 
     def refused_configuration(self, type_url: str, seconds: float) -> None:
-        """A proxy refused a change (NACK)."""
-        self._updates.labels(type_url, "false").observe(seconds)
+        """A proxy refused a response (NACK)."""
+        self._settled(type_url, seconds, success=False)
         self._nacks.increment(type_url)
+
+    def _settled(self, type_url: str, seconds: float, *, success: bool) -> None:
+        series = self._update_series.get((type_url, success))
+        if series is None:
+            series = self._updates.labels(type_url, "true" if success else "false")
+            self._update_series[type_url, success] = series
+        series.observe(seconds)
+
+    def cut_off(self) -> None:
+        """A proxy took nothing for so long that its stream was ended."""
+        self._cut_off.increment()
+
+    def watch_pending(self, pending: Callable[[], Mapping[str, int]]) -> None:
+        """`pending` counts the responses that are not answered yet, by type, when we are asked."""
+        self._pending.count = pending
+
+    def loop_lag(self, seconds: float) -> None:
+        """The event loop woke somebody up this late."""
+        self._lag.observe(seconds)
+        self._worst_lag.observe(seconds)
 
     def refused_client(self, reason: str) -> None:
         """A client's certificate was not believed; `reason` is an `osm.core.pki.trust.Reason`."""
@@ -145,3 +220,38 @@ class ControlPlaneMetrics:
 
     def events_queued(self, count: int) -> None:
         self._queued.set(count)
+
+
+class _Pending:
+    """Counted when it is read: proxies that go take their share with them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.count: Callable[[], Mapping[str, int]] = dict
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(
+            "osm_proxy_pending_responses",
+            "Responses that proxies have not answered yet",
+            labels=("type",),
+        )
+        for type_url, count in sorted(self.count().items()):
+            family.add_metric((type_url,), count)
+        yield family
+
+
+class _Worst:
+    """The largest value since the last time that it was read."""
+
+    def __init__(self, name: str, help_text: str, registry: CollectorRegistry) -> None:
+        self._name = name
+        self._help = help_text
+        self._worst = 0.0
+        registry.register(self)
+
+    def observe(self, value: float) -> None:
+        self._worst = max(self._worst, value)
+
+    def collect(self) -> Iterable[Metric]:
+        worst, self._worst = self._worst, 0.0
+        yield GaugeMetricFamily(self._name, self._help, worst)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from osm.core.envoy import names
-from osm.core.envoy.catalog import Catalog, Credentials, Value
+from osm.core.envoy.catalog import Catalog, Present, Value
 from osm.core.envoy.render import render
 from osm.core.model.identity import ProxyIdentity
 from osm.core.model.mesh import Model
@@ -15,7 +15,14 @@ Named = tuple[str, str]
 def catalog_of(model: Model) -> Catalog:
     """A catalog in which every identity has a (made up) certificate."""
     certificates = {w.identity: (b"chain", b"key") for w in model.workloads.values()}
-    return Catalog(model, Credentials(certificates, b"roots"))
+    return Catalog(model, Present(certificates, b"roots"))
+
+
+def value_of(catalog: Catalog, proxy: ProxyIdentity, type_url: str, name: str) -> Value | None:
+    """What a proxy that is known gets for a name."""
+    if not catalog.is_known(proxy):
+        return None
+    return catalog.value(catalog.scope(proxy, type_url, name), type_url, name)
 
 
 def all_names(model: Model, catalog: Catalog, proxy: ProxyIdentity) -> list[Named]:
@@ -44,7 +51,7 @@ def all_values(model: Model) -> Iterator[tuple[ProxyIdentity, Named, Value]]:
     catalog = catalog_of(model)
     for workload in model.workloads.values():
         for kind, name in all_names(model, catalog, workload.proxy):
-            value = catalog.value(workload.proxy, kind, name)
+            value = value_of(catalog, workload.proxy, kind, name)
             if value is not None:
                 yield workload.proxy, (kind, name), value
 

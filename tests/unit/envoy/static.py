@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from tests.unit.envoy.asking import all_names, catalog_of
+from tests.unit.envoy.asking import all_names, catalog_of, value_of
 
 from osm._envoy.envoy.config.bootstrap.v3 import bootstrap_pb2
 from osm._envoy.envoy.config.cluster.v3 import cluster_pb2
@@ -93,7 +93,7 @@ class StaticEnvoy:
     def add_proxy(self, model: Model, catalog: Catalog, proxy: ProxyIdentity) -> None:
         found: Found = {}
         for kind, name in all_names(model, catalog, proxy):
-            value = catalog.value(proxy, kind, name)
+            value = value_of(catalog, proxy, kind, name)
             if value is not None:
                 found[kind, name] = build(value)
         for (kind, name), message in found.items():
@@ -106,7 +106,7 @@ class StaticEnvoy:
 
     def _add_callers(self, proxy: ProxyIdentity, name: str, catalog: Catalog) -> str:
         """The name of a static secret for whom a TCP port accepts, with real roots."""
-        value = catalog.value(proxy, types.SECRET, name)
+        value = value_of(catalog, proxy, types.SECRET, name)
         assert isinstance(value, CallersSecret), name
         known = f"{name} {self._listeners}"
         real = msgspec.structs.replace(value, name=known, bundle=self._bundle)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from tests.unit.envoy.asking import catalog_of
+from tests.unit.envoy.asking import catalog_of, value_of
 from tests.unit.envoy.readable import as_tree, as_yaml, outline
 
 from osm._envoy.envoy.config.listener.v3 import listener_pb2
@@ -111,7 +111,7 @@ def test_golden_resources_are_as_written(case: str, golden: Callable[[Path, str]
                 for name in (catalog.names(who, TYPES[short]) if given == OWN else (given,))
             ]
             for name in wanted:
-                value = catalog.value(who, TYPES[short], name)
+                value = value_of(catalog, who, TYPES[short], name)
                 message = build(value) if value is not None else None
                 if message is None:
                     tree.setdefault(workload, {})[name] = "there is none"

@@ -120,7 +120,7 @@ async def test_the_first_route_that_fits_is_the_one_that_envoy_takes(tmp_path: P
         OutboundRule((), Origin("Rule", "", f"[{index}]"), (match,))
         for index, match in enumerate(matches)
     )
-    host = build_outbound_host(OutboundHost("rds-outbound/any", "*", rules))
+    host = build_outbound_host(OutboundHost("rds-outbound/any", ("*",), (), rules))
     asks = [random_ask(random, case) for case in range(CASES) for _ in range(30)]
     async with live_envoy(tmp_path, host) as envoy:
         answers = await envoy.ask(asks)

@@ -123,7 +123,7 @@ def test_envoy_takes_all_that_the_model_can_say_of_requests(tmp_path: Path) -> N
         OutboundRule((("one", 0),), ORIGIN),
         OutboundRule((), ORIGIN),
     )
-    host = build_outbound_host(OutboundHost("rds-outbound/web", "web", rules))
+    host = build_outbound_host(OutboundHost("rds-outbound/web", ("web",), (), rules))
     access = HttpAccess(
         permissive=False,
         rules=tuple(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 import pytest
-from tests.unit.xds.world import Client, resource
+from tests.unit.xds.world import Client, Content, render, resource
 
 from osm.core.xds import types
 from osm.core.xds.delta import DeltaStream, Response
@@ -23,9 +23,9 @@ class Stream:
     """A stream with the resources behind it."""
 
     def __init__(
-        self, own: Mapping[tuple[str, str], Resource] | None = None, *, name_limit: int = 10_000
+        self, own: Mapping[tuple[str, str], Resource] | None = None, **limits: int
     ) -> None:
-        self.delta = DeltaStream(name_limit=name_limit)
+        self.delta = DeltaStream(**limits)
         self.present: dict[tuple[str, str], Resource] = {}
         self.own = dict(own or {})
         self.client = Client()
@@ -52,7 +52,13 @@ class Stream:
 
     def respond(self, asked: Mapping[str, frozenset[str]] | None = None) -> list[Response]:
         """What must be said now. Looks at everything that is held."""
-        responses = self.delta.respond(self.lookup, self.wildcard, asked=asked)
+        everything = {
+            kind: state.names | state.versions.keys() | self.own_names(kind)
+            for kind, state in self.delta.types.items()
+        }
+        responses = self.delta.respond(
+            self.lookup, self.own_names, asked=asked or {}, changed=everything
+        )
         for response in responses:
             self.client.apply(response.wire)
         return responses
@@ -64,8 +70,8 @@ class Stream:
     def lookup(self, type_url: str, name: str) -> Resource | None:
         return self.own.get((type_url, name)) or self.present.get((type_url, name))
 
-    def wildcard(self, type_url: str) -> tuple[str, ...]:
-        return tuple(name for kind, name in self.own if kind == type_url)
+    def own_names(self, type_url: str) -> frozenset[str]:
+        return frozenset(name for kind, name in self.own if kind == type_url)
 
     def put(self, type_url: str, name: str, text: str = "1") -> Resource:
         made = self.present[type_url, name] = resource(name, text, type_url)
@@ -107,7 +113,9 @@ def test_only_names_that_are_said_to_have_changed_are_looked_at() -> None:
     stream.ask(EDS, "a", "b")
     stream.put(EDS, "a", "2")
     stream.put(EDS, "b", "2")
-    (response,) = stream.delta.respond(stream.lookup, stream.wildcard, changed={EDS: {"b", "c"}})
+    (response,) = stream.delta.respond(
+        stream.lookup, stream.own_names, asked={}, changed={EDS: {"b", "c"}}
+    )
     assert response.names == ("b",)
 
 
@@ -143,12 +151,12 @@ def test_a_virtual_host_that_goes_is_removed_and_asking_again_is_answered() -> N
     assert response.names == ("r/a",) and stream.held(VHDS) == []
 
 
-def test_a_virtual_host_that_goes_while_it_is_asked_for_again_is_answered_and_removed() -> None:
+def test_a_virtual_host_that_goes_while_it_is_asked_for_again_is_removed_and_answered() -> None:
     stream = Stream()
     stream.put(VHDS, "r/a")
     stream.ask(VHDS, "r/a")
     del stream.present[VHDS, "r/a"]
-    answer, removal = stream.ask(VHDS, "r/a")
+    removal, answer = stream.ask(VHDS, "r/a")
     assert answer.names == ("r/a",) and removal.removed == ("r/a",)
     assert stream.held(VHDS) == [] and stream.client.absent == {(VHDS, "r/a")}
 
@@ -265,7 +273,7 @@ def test_a_wildcard_gets_what_is_new_and_loses_what_goes() -> None:
     assert stream.respond() == [] and stream.held(LDS) == []
 
 
-@pytest.mark.parametrize("type_url", [EDS, RDS, VHDS, types.SECRET, types.EXTENSION])
+@pytest.mark.parametrize("type_url", [EDS, RDS, types.SECRET, types.EXTENSION])
 def test_other_types_have_no_wildcard(type_url: str) -> None:
     stream = Stream({(type_url, "own"): resource("own", type_url=type_url)})
     assert stream.ask(type_url) == []
@@ -352,7 +360,7 @@ def test_a_reconnection_with_a_wildcard_is_told_what_has_gone() -> None:
 
 def test_a_reconnection_that_knows_of_an_absent_virtual_host_is_told_nothing() -> None:
     stream = Stream()
-    assert stream.ask(VHDS, "r/a", held={"r/a": EMPTY_VERSION}) == []
+    assert stream.ask(VHDS, "r/a", held={"r/a": f"{EMPTY_VERSION}7"}) == []
     stream.put(VHDS, "r/a")
     (response,) = stream.respond()
     assert response.names == ("r/a",)
@@ -416,7 +424,7 @@ def test_a_hundred_thousand_names_are_cut_at_the_limit() -> None:
 
 
 def test_claimed_versions_are_cut_at_the_limit() -> None:
-    stream = Stream(name_limit=100)
+    stream = Stream(claim_limit=100)
     stream.delta.receive(EDS, initial_versions={f"n{i}": "1" for i in range(100_000)})
     assert len(stream.delta.types[EDS].versions) == 100
 
@@ -430,3 +438,67 @@ def test_a_proxy_that_acknowledges_nothing_takes_no_more_and_more_memory() -> No
         stream.respond()
     assert len(stream.delta.types[EDS].pending) == 1000
     assert not stream.in_sync()
+
+
+def aliased(name: str, *aliases: str, text: str = "1") -> Resource:
+    return render(Content(name, text, VHDS, (name, *aliases)))
+
+
+def test_several_names_of_one_virtual_host_are_answered_with_it_once() -> None:
+    stream = Stream()
+    stream.present = {(VHDS, name): aliased("r/a.long", "r/a") for name in ("r/a", "r/a.long")}
+    (response,) = stream.ask(VHDS, "r/a", "r/a.long")
+    assert response.names == ("r/a.long",)
+    stream.present = {}
+    (response,) = stream.respond()
+    assert response.removed == ("r/a.long",) and stream.held(VHDS) == []
+
+
+def test_a_virtual_host_stays_while_one_of_its_names_stands_for_it() -> None:
+    stream = Stream()
+    stream.present = {(VHDS, name): aliased("r/a.long", "r/a") for name in ("r/a", "r/a.long")}
+    stream.ask(VHDS, "r/a", "r/a.long")
+    stream.present = {
+        (VHDS, "r/a.long"): aliased("r/a.long"),
+        (VHDS, "r/a"): aliased("r/b", "r/a"),
+    }
+    (response,) = stream.respond()
+    assert response.names == ("r/b", "r/a.long") and response.removed == ()
+
+
+def test_a_proxy_that_comes_back_with_a_virtual_host_is_not_sent_it_for_its_other_name() -> None:
+    stream = Stream()
+    host = stream.present[VHDS, "r/a"] = aliased("r/a.long", "r/a")
+    assert stream.ask(VHDS, "r/a", held={"r/a.long": host.version}) == []
+    stream.present[VHDS, "r/a"] = aliased("r/a.long", "r/a", text="2")
+    (response,) = stream.respond()
+    assert response.names == ("r/a.long",)
+
+
+def test_a_virtual_host_that_a_proxy_held_for_a_name_that_means_another_now_goes() -> None:
+    stream = Stream()
+    stream.present[VHDS, "r/a"] = aliased("r/b", "r/a")
+    (response,) = stream.ask(VHDS, "r/a", held={"r/a.long": "1"})
+    assert response.names == ("r/b",) and response.removed == ("r/a.long",)
+
+
+def test_virtual_hosts_that_are_a_proxys_own_come_unasked() -> None:
+    stream = Stream({(VHDS, "r/*"): resource("r/*", type_url=VHDS)})
+    (response,) = stream.ask(VHDS, "r/a")
+    assert sorted(response.names) == ["r/*", "r/a"]
+
+
+def test_names_with_nothing_behind_them_are_counted_while_they_are_asked_for() -> None:
+    stream = Stream()
+    stream.ask(VHDS, "r/a", "r/b")
+    stream.ask(CDS, "*")
+    stream.put(CDS, "known")
+    stream.present[CDS, "1.2.3.4:5"] = msgspec.structs.replace(
+        resource("1.2.3.4:5"), placeholder=True
+    )
+    stream.ask(CDS, "1.2.3.4:5", "known")
+    assert stream.delta.unknown == 3
+    stream.put(VHDS, "r/a")
+    stream.respond()
+    stream.ask(CDS, drop=("1.2.3.4:5",))
+    assert stream.delta.unknown == 1

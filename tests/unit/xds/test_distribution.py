@@ -1,8 +1,9 @@
 """Who is told of what: streams that hold it, once for each value, and no other."""
 
 import pytest
-from tests.unit.xds.world import Content, World, render
+from tests.unit.xds.world import Content, Seen, World, difference, render
 
+from osm.core.derive.reads import Recorder
 from osm.core.xds import types
 from osm.core.xds.distribution import Distribution, Outcome
 from osm.core.xds.resource import Resource
@@ -24,9 +25,22 @@ class Rendering:
         return render(content)
 
 
-def distribution(world: World, *proxies: str) -> tuple[Distribution[str, Content], Rendering]:
+class Made(Distribution[str, Content]):
+    """A distribution of a world, with the means to change that."""
+
+    def __init__(self, world: World, rendering: Rendering) -> None:
+        self.world = world
+        self.recorder = Recorder()
+        super().__init__(Seen(world, self.recorder), rendering, self.recorder)
+
+    def become(self, world: World) -> Outcome:
+        before, self.world = self.world, world
+        return self.update(Seen(world, self.recorder), difference(before, world))
+
+
+def distribution(world: World, *proxies: str) -> tuple[Made, Rendering]:
     rendering = Rendering()
-    made = Distribution[str, Content](world, rendering)
+    made = Made(world, rendering)
     for stream, proxy in enumerate(proxies):
         made.attach(stream, proxy)
     return made, rendering
@@ -40,7 +54,7 @@ def test_what_many_hold_is_rendered_once() -> None:
     made, rendering = distribution(ONE, *["p", "q"] * 50)
     found = {made.lookup(stream, EDS, "a") for stream in range(100)}
     assert len(found) == 1 and len(rendering.seen) == 1
-    outcome = made.update(World({(EDS, "a"): "2"}, ONE.own))
+    outcome = made.become(World({(EDS, "a"): "2"}, ONE.own))
     assert len(rendering.seen) == 2
     assert (outcome.built, outcome.compared, len(outcome.changes)) == (1, 1, 100)
 
@@ -49,7 +63,7 @@ def test_only_who_holds_what_changed_is_told() -> None:
     made, _ = distribution(ONE, "p", "q", "p")
     made.lookup(0, EDS, "a")
     made.lookup(1, EDS, "b")
-    outcome = made.update(World({(EDS, "a"): "2", (EDS, "b"): "1", (EDS, "c"): "1"}, ONE.own))
+    outcome = made.become(World({(EDS, "a"): "2", (EDS, "b"): "1", (EDS, "c"): "1"}, ONE.own))
     assert changes(outcome) == {0: {EDS: {"a"}}}
 
 
@@ -57,14 +71,15 @@ def test_an_equal_catalog_changes_and_builds_nothing() -> None:
     made, rendering = distribution(ONE, "p", "q")
     made.lookup(0, EDS, "a")
     made.own_names(1, CDS)
-    outcome = made.update(World(dict(ONE.shared), dict(ONE.own)))
-    assert changes(outcome) == {} and outcome.built == 0 and len(rendering.seen) == 1
+    outcome = made.become(World(dict(ONE.shared), dict(ONE.own)))
+    assert (changes(outcome), outcome.compared, outcome.built) == ({}, 0, 0)
+    assert len(rendering.seen) == 1
 
 
 def test_what_appears_after_it_was_asked_for_is_told() -> None:
     made, _ = distribution(ONE, "p")
     assert made.lookup(0, EDS, "late") is None
-    outcome = made.update(World({(EDS, "late"): "1"}, ONE.own))
+    outcome = made.become(World({(EDS, "late"): "1"}, ONE.own))
     assert changes(outcome) == {0: {EDS: {"late"}}}
     found = made.lookup(0, EDS, "late")
     assert found is not None and found.name == "late"
@@ -73,7 +88,7 @@ def test_what_appears_after_it_was_asked_for_is_told() -> None:
 def test_what_goes_is_told_and_is_not_there_any_more() -> None:
     made, _ = distribution(ONE, "p")
     made.lookup(0, EDS, "a")
-    assert changes(made.update(World({}, ONE.own))) == {0: {EDS: {"a"}}}
+    assert changes(made.become(World({}, ONE.own))) == {0: {EDS: {"a"}}}
     assert made.lookup(0, EDS, "a") is None
 
 
@@ -83,17 +98,17 @@ def test_who_released_or_left_is_not_told() -> None:
         made.lookup(stream, EDS, "a")
     made.release(0, EDS, ["a", "never held"])
     made.detach(1)
-    outcome = made.update(World({(EDS, "a"): "2"}, ONE.own))
+    outcome = made.become(World({(EDS, "a"): "2"}, ONE.own))
     assert (changes(outcome), outcome.compared) == ({}, 0)
 
 
 def test_own_resources_that_come_and_go_are_told() -> None:
     made, _ = distribution(World(own={"p": {(CDS, "own-x"): "1"}}), "p")
-    assert made.own_names(0, CDS) == ("own-x",)
-    outcome = made.update(World(own={"p": {(CDS, "own-y"): "1"}}))
+    assert made.own_names(0, CDS) == {"own-x"}
+    outcome = made.become(World(own={"p": {(CDS, "own-y"): "1"}}))
     assert changes(outcome) == {0: {CDS: {"own-x", "own-y"}}}
     made.release_own(0, CDS)
-    assert changes(made.update(World(own={"p": {}}))) == {}
+    assert changes(made.become(World(own={"p": {}}))) == {}
 
 
 def test_what_depends_on_the_proxy_is_each_proxys_own() -> None:
@@ -101,7 +116,7 @@ def test_what_depends_on_the_proxy_is_each_proxys_own() -> None:
     made, _ = distribution(World(own=own), "p", "q")
     first, second = made.lookup(0, CDS, "own-x"), made.lookup(1, CDS, "own-x")
     assert first is not None and second is not None and first.version != second.version
-    outcome = made.update(World(own=own | {"q": {(CDS, "own-x"): "r"}}))
+    outcome = made.become(World(own=own | {"q": {(CDS, "own-x"): "r"}}))
     assert changes(outcome) == {1: {CDS: {"own-x"}}}
 
 
@@ -115,26 +130,28 @@ def test_a_holder_that_is_not_known_any_more_spoils_nothing_for_others() -> None
     made, _ = distribution(ONE, "p", "q")
     for stream in (0, 1):
         made.lookup(stream, EDS, "a")
-    outcome = made.update(World({(EDS, "a"): "1"}, {"q": {}}))
+    outcome = made.become(World({(EDS, "a"): "1"}, {"q": {}}))
     assert 1 not in outcome.changes
     assert made.lookup(0, EDS, "a") is None and made.lookup(1, EDS, "a") is not None
 
 
-def test_what_nobody_knows_any_more_goes() -> None:
-    made, _ = distribution(ONE, "p")
+def test_what_changes_elsewhere_is_not_even_looked_at() -> None:
+    made, _ = distribution(ONE, "p", "q")
     made.lookup(0, EDS, "a")
-    assert changes(made.update(World(ONE.shared, {}))) == {0: {EDS: {"a"}}}
+    made.own_names(1, CDS)
+    outcome = made.become(World(dict(ONE.shared) | {(EDS, "b"): "2"}, ONE.own))
+    assert (changes(outcome), outcome.compared, outcome.built) == ({}, 0, 0)
 
 
 def test_what_cannot_be_built_leaves_the_last_one_and_disturbs_no_other() -> None:
     made, _ = distribution(ONE, "p")
     before = made.lookup(0, EDS, "a")
     made.lookup(0, EDS, "b")
-    outcome = made.update(World({(EDS, "a"): "broken", (EDS, "b"): "2"}, ONE.own))
+    outcome = made.become(World({(EDS, "a"): "broken", (EDS, "b"): "2"}, ONE.own))
     assert changes(outcome) == {0: {EDS: {"b"}}}
     assert made.lookup(0, EDS, "a") == before
-    assert made.failures == {(EDS, "a"): "ValueError: cannot be said"}
-    outcome = made.update(World({(EDS, "a"): "3", (EDS, "b"): "2"}, ONE.own))
+    assert made.failures == {(EDS, "a", None): "ValueError: cannot be said"}
+    outcome = made.become(World({(EDS, "a"): "3", (EDS, "b"): "2"}, ONE.own))
     assert changes(outcome) == {0: {EDS: {"a"}}} and made.failures == {}
 
 
@@ -153,5 +170,5 @@ def test_nothing_is_kept_for_streams_that_left(count: int) -> None:
         made.lookup(stream, EDS, "a")
         made.own_names(stream, CDS)
         made.detach(stream)
-    outcome = made.update(ONE)
+    outcome = made.become(ONE)
     assert outcome.compared == 0 and not made._held and not made._own and not made._rendered

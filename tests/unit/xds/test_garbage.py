@@ -74,15 +74,15 @@ def lookup(type_url: str, name: str) -> Resource | None:
     return PRESENT.get((type_url, name))
 
 
-def nothing(_type_url: str) -> tuple[str, ...]:
-    return ()
+def nothing(_type_url: str) -> frozenset[str]:
+    return frozenset()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_garbage_does_no_harm(case: str) -> None:
     stream, client = DeltaStream(), Client()
     CASES[case](stream)
-    for response in stream.respond(lookup, nothing):
+    for response in stream.respond(lookup, nothing, asked={}, changed={}):
         client.apply(response.wire)
     assert set(client.held) <= set(types.ORDER)
     assert set(stream.types) <= set(types.ORDER)
@@ -91,7 +91,7 @@ def test_garbage_does_no_harm(case: str) -> None:
         assert set(held) <= state.names | state.versions.keys()
     # And the stream still serves.
     asked = stream.receive(VHDS, subscribe=["known"]).asked
-    (response,) = stream.respond(lookup, nothing, asked={VHDS: asked}, changed={})
+    (response,) = stream.respond(lookup, nothing, asked={VHDS: asked}, changed={VHDS: {"known"}})
     assert client.apply(response.wire).resources[0].name == "known"
     assert stream.receive(VHDS, nonce=response.nonce).refusal is None
 
@@ -103,7 +103,7 @@ def test_there_are_many_kinds_of_garbage() -> None:
 def test_a_stale_nonce_settles_nothing_twice() -> None:
     stream = DeltaStream()
     asked = stream.receive(EDS, subscribe=["known"]).asked
-    (response,) = stream.respond(lookup, nothing, asked={EDS: asked})
+    (response,) = stream.respond(lookup, nothing, asked={EDS: asked}, changed={EDS: {"known"}})
     stream.receive(EDS, nonce=response.nonce)
     late = stream.receive(EDS, nonce=response.nonce, error="too late")
     assert late.refusal is None
@@ -115,6 +115,6 @@ def test_a_stale_nonce_settles_nothing_twice() -> None:
 def test_a_nonce_of_another_type_settles_nothing() -> None:
     stream = DeltaStream()
     asked = stream.receive(EDS, subscribe=["known"]).asked
-    (response,) = stream.respond(lookup, nothing, asked={EDS: asked})
+    (response,) = stream.respond(lookup, nothing, asked={EDS: asked}, changed={EDS: {"known"}})
     stream.receive(VHDS, nonce=response.nonce)
     assert not stream.in_sync

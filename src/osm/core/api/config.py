@@ -52,6 +52,8 @@ class SidecarSpec(MeshStruct, frozen=True):
     cipher_suites: tuple[str, ...] = ()
     ecdh_curves: tuple[str, ...] = ()
     local_proxy_mode: Annotated[str, checked(one_of("Localhost", "PodIP"))] = "Localhost"
+    discovery: Annotated[str, checked(one_of("OnDemand", "Eager"))] = "OnDemand"
+    """Ours, not OSM's: a proxy learns of a service with its first request, or of all at once."""
 
     def __post_init__(self) -> None:
         if not self.tls_min_protocol_version:

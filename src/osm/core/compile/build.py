@@ -1,44 +1,98 @@
-"""The whole compiler: one snapshot in, one model out."""
+"""The whole compiler: objects in, one model out, and what changed in it."""
 
-from osm.core.compile.kubernetes import compile_services, compile_workloads, meshed_namespaces
-from osm.core.compile.openservicemesh import compile_settings
+from collections.abc import Hashable, Iterable
+from types import MappingProxyType
+
+import msgspec
+
+from osm.core.api.manifest import Key, Manifest
+from osm.core.compile import destinations, kubernetes, openservicemesh, smi
 from osm.core.compile.options import CompileOptions
-from osm.core.compile.smi import compile_access, compile_splits
 from osm.core.compile.snapshot import Snapshot
-from osm.core.model.mesh import Model
-from osm.core.model.origin import Origin
-from osm.core.model.route import Backend, Route, RouteRule
+from osm.core.compile.tables import INPUTS, ONE, OPTIONS, Tables, input_key, written
+from osm.core.derive.dependencies import Changed
+from osm.core.derive.derivation import Derivation
+from osm.core.model.mesh import Destinations, Model, Settings
+from osm.core.model.origin import Finding
+
+STAGES = (
+    *openservicemesh.STAGES,
+    *kubernetes.STAGES,
+    *smi.STAGES,
+    *destinations.STAGES,
+)
+FINDINGS = ("settings_findings", "service_findings", "target_findings", "split_findings")
+SINGLE = ("settings", "destinations")
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """A model, the parts of it that changed, and computations that failed, with their reasons."""
+
+    model: Model
+    changed: Changed
+    failures: tuple[str, ...] = ()
+
+
+class Compiler:
+    """Keeps a model right as objects change. What it gives out does not change any more."""
+
+    def __init__(self, options: CompileOptions) -> None:
+        self._tables = Derivation(
+            (OPTIONS, *INPUTS.values()), STAGES, lambda watched: Tables(**watched)
+        )
+        self._model = Model(Settings(), Destinations())
+        self._model = self._take(self._tables.update({OPTIONS: {ONE: options}}))
+
+    @property
+    def model(self) -> Model:
+        return self._model
+
+    def update(self, applied: Iterable[Manifest] = (), deleted: Iterable[Key] = ()) -> Compiled:
+        """Take objects that appeared or changed, and those that went."""
+        inputs: dict[str, dict[Hashable, object]] = {name: {} for name in INPUTS.values()}
+        for key in deleted:
+            self._replace(inputs, key, "", None)
+        for manifest in applied:
+            name = INPUTS.get(type(manifest.object), "")
+            self._replace(inputs, manifest.key, name, written(manifest))
+        changed = self._tables.update(inputs)
+        self._model = self._take(changed)
+        failures = tuple(
+            f"{table} of {key}: {problem}"
+            for (table, key), problem in sorted(self._tables.failures.items(), key=str)
+        )
+        return Compiled(self._model, changed, failures)
+
+    def _replace(
+        self, inputs: dict[str, dict[Hashable, object]], key: Key, name: str, value: object
+    ) -> None:
+        """Put an object into the table `name`, and take it out of those that it was in before."""
+        place = input_key(key)
+        for table, values in inputs.items():
+            if table == name:
+                values[place] = value
+            elif place in values or place in self._tables.tables[table]:
+                values[place] = None
+
+    def _take(self, changed: Changed) -> Model:
+        """The next model: tables that did not change are shared with the one before."""
+        tables = self._tables.tables
+        parts: dict[str, object] = {
+            name: tables[name][ONE] if name in SINGLE else MappingProxyType(dict(tables[name]))
+            for name in Model.__struct_fields__
+            if name in changed
+        }
+        if any(name in changed for name in FINDINGS):
+            parts["findings"] = self._findings()
+        return msgspec.structs.replace(self._model, **parts) if parts else self._model
+
+    def _findings(self) -> tuple[Finding, ...]:
+        tables = self._tables.tables
+        return tuple(
+            sorted({f for name in FINDINGS for found in tables[name].values() for f in found})
+        )
 
 
 def compile_model(snapshot: Snapshot, options: CompileOptions) -> Model:
     """What the snapshot means. The same objects give the same model, in whatever order they came."""
-    settings, setting_findings = compile_settings(snapshot, options)
-    namespaces = meshed_namespaces(snapshot, options)
-    workloads = compile_workloads(snapshot, namespaces, settings.trust_domain)
-    services = compile_services(snapshot, namespaces, workloads)
-    splits, split_findings = compile_splits(snapshot, namespaces, services.ports)
-    access, access_findings = compile_access(snapshot, namespaces, settings.trust_domain)
-    routes = {
-        port: splits.get(port)
-        or Route(
-            port,
-            (
-                RouteRule(
-                    (Backend(port),), Origin("Service", port.service.namespace, port.service.name)
-                ),
-            ),
-        )
-        for port in services.ports
-    }
-    return Model(
-        settings=settings,
-        workloads=workloads,
-        services=services.ports,
-        routes=routes,
-        endpoints=services.endpoints,
-        services_of=services.of_workload,
-        access=access,
-        findings=tuple(
-            sorted({*setting_findings, *services.findings, *split_findings, *access_findings})
-        ),
-    )
+    return Compiler(options).update(snapshot.objects.values()).model

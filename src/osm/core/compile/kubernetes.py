@@ -1,21 +1,30 @@
 """Front end: Kubernetes pods and services become workloads, service ports and endpoints."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-import msgspec
-
-from osm.core.api.kubernetes import Namespace, Pod, Service, ServicePortSpec
+from osm.core.api.kubernetes import Pod, Service, ServicePortSpec
 from osm.core.api.manifest import Key
 from osm.core.compile.local_annotations import local_placement
-from osm.core.compile.options import CompileOptions
-from osm.core.compile.snapshot import Snapshot
+from osm.core.compile.tables import (
+    ONE,
+    CompiledService,
+    Label,
+    PortShape,
+    ServiceShape,
+    Tables,
+    Written,
+)
+from osm.core.derive.derivation import Derive, Group, Stage
 from osm.core.model.identity import Identity
+from osm.core.model.mesh import WorkloadKey
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.service import Endpoint, PortName, Protocol, ServiceName, ServicePort
 from osm.core.model.workload import Workload
 
 MONITORED_BY = "openservicemesh.io/monitored-by"
 IGNORE = "openservicemesh.io/ignore"
+DISCOVERY = "openservicemesh.io/discovery"
+"""Annotation of a pod: `eager` or `on-demand`, whatever the mesh's default is."""
 
 _APPLICATION_PROTOCOLS = {
     "http": Protocol.HTTP,
@@ -31,31 +40,27 @@ _APPLICATION_PROTOCOLS = {
     "tcp-server-first": Protocol.TCP_SERVER_FIRST,
 }
 _NAME_PREFIXES = ("tcp-server-first", "http2", "http", "grpc", "tcp", "tls")
+_EAGER = {"eager": True, "on-demand": False}
 
 
-def meshed_namespaces(snapshot: Snapshot, options: CompileOptions) -> frozenset[str]:
-    """Namespaces that take part: by OSM's label, or (locally) all that are not told otherwise."""
-    declared = {key.name: namespace.metadata.labels for key, namespace in snapshot.of(Namespace)}
+def is_meshed(tables: Tables, namespace: str) -> bool:
+    """Whether a namespace takes part: by OSM's label, or (locally) unless it is told otherwise."""
+    options = tables.options[ONE]
+    declared = tables.namespaces.get(Key("", "Namespace", "", namespace))
+    labels = declared.object.metadata.labels if declared else {}
     if options.require_monitored_label:
-        return frozenset(
-            name
-            for name, labels in declared.items()
-            if labels.get(MONITORED_BY) == options.mesh and IGNORE not in labels
-        )
-    used = {key.namespace for key in snapshot.objects if key.namespace}
-    return frozenset(used | set(declared)) - {
-        name for name, labels in declared.items() if IGNORE in labels
-    }
+        return labels.get(MONITORED_BY) == options.mesh and IGNORE not in labels
+    return IGNORE not in labels
 
 
-def compile_workloads(
-    snapshot: Snapshot, namespaces: frozenset[str], trust_domain: str
-) -> Mapping[tuple[str, str], Workload]:
+# --- workloads
+
+
+def _workload_of_pod(tables: Tables, key: WorkloadKey, pod: Written[Pod]) -> Workload | None:
     """Every pod of the mesh that has an address."""
-    workloads = (
-        _workload(pod, trust_domain) for key, pod in snapshot.of(Pod) if key.namespace in namespaces
-    )
-    return {(w.namespace, w.name): w for w in workloads if w.ip}
+    if not pod.object.status.pod_ip or not is_meshed(tables, key[0]):
+        return None
+    return _workload(pod.object, tables.options[ONE].trust_domain)
 
 
 def _workload(pod: Pod, trust_domain: str) -> Workload:
@@ -83,6 +88,7 @@ def _workload(pod: Pod, trust_domain: str) -> Workload:
         app_ip=placement.app_ip,
         inbound=placement.inbound,
         capture=placement.capture,
+        eager=_EAGER.get(meta.annotations.get(DISCOVERY, "").lower()),
     )
 
 
@@ -95,90 +101,40 @@ def _owner(pod: Pod) -> tuple[str, str]:
     return "Pod", pod.metadata.name
 
 
-class Services(msgspec.Struct, frozen=True):
-    """What the services of the mesh mean."""
-
-    ports: Mapping[PortName, ServicePort]
-    endpoints: Mapping[PortName, tuple[Endpoint, ...]]
-    of_workload: Mapping[tuple[str, str], tuple[PortName, ...]]
-    findings: tuple[Finding, ...]
+# --- services
 
 
-def compile_services(
-    snapshot: Snapshot,
-    namespaces: frozenset[str],
-    workloads: Mapping[tuple[str, str], Workload],
-) -> Services:
-    """Service ports, the ready endpoints behind each, and what is wrong with the services."""
-    of_workload: dict[tuple[str, str], list[PortName]] = {}
-    ports: dict[PortName, ServicePort] = {}
-    endpoints: dict[PortName, tuple[Endpoint, ...]] = {}
-    findings: list[Finding] = []
-    labelled = _by_label(workloads.values())
-    for key, service in snapshot.of(Service):
-        if key.namespace not in namespaces or service.spec.type == "ExternalName":
-            continue
-        behind = _selected(key.namespace, service, labelled)
-        for spec in service.spec.ports:
-            if spec.protocol not in ("", "TCP"):
-                continue
-            protocol, finding = _protocol(key, spec, snapshot.where(key))
-            findings.extend(finding)
-            for name, members in _members(key, service, behind):
-                port = _service_port(name, spec, protocol, service, members)
-                ports[port.name] = port
-                for member in members:
-                    of_workload.setdefault((member.namespace, member.name), []).append(port.name)
-                endpoints[port.name] = _endpoints(
-                    port,
-                    members,
-                    publish_not_ready=service.spec.publish_not_ready_addresses,
-                )
-    return Services(
-        ports,
-        endpoints,
-        {who: tuple(sorted(found)) for who, found in of_workload.items()},
-        tuple(findings),
+def _service_shape(tables: Tables, key: Key, service: Written[Service]) -> ServiceShape | None:
+    spec = service.object.spec
+    if spec.type == "ExternalName" or not is_meshed(tables, key.namespace):
+        return None
+    return ServiceShape(
+        selector=tuple(sorted(spec.selector.items())),
+        cluster_ip=spec.cluster_ip,
+        publish_not_ready=spec.publish_not_ready_addresses,
+        ports=tuple(
+            PortShape(port.port, port.target_port or port.port, port_protocol(port) or Protocol.TCP)
+            for port in spec.ports
+            if port.protocol in ("", "TCP")
+        ),
     )
 
 
-def _is_headless(service: Service) -> bool:
-    return service.spec.cluster_ip == "None"
-
-
-Labelled = Mapping[tuple[str, str, str], Sequence[Workload]]
-"""Workloads by namespace and one of their labels, name and value."""
-
-
-def _by_label(workloads: Iterable[Workload]) -> Labelled:
-    found: dict[tuple[str, str, str], list[Workload]] = {}
-    for workload in workloads:
-        for name, value in workload.labels:
-            found.setdefault((workload.namespace, name, value), []).append(workload)
-    return found
-
-
-def _selected(namespace: str, service: Service, labelled: Labelled) -> tuple[Workload, ...]:
-    """An empty selector selects nothing (`reference/osm.md` §7.1)."""
-    wanted = set(service.spec.selector.items())
-    candidates = [labelled.get((namespace, name, value), ()) for name, value in wanted]
-    if not candidates:
-        return ()
-    return tuple(sorted(w for w in min(candidates, key=len) if wanted <= set(w.labels)))
-
-
-def _members(
-    key: Key, service: Service, behind: tuple[Workload, ...]
-) -> list[tuple[ServiceName, tuple[Workload, ...]]]:
-    """The service itself, and each pod of a headless service that has a stable name."""
-    members = [(ServiceName(key.namespace, key.name), behind)]
-    if _is_headless(service):
-        members += [
-            (ServiceName(key.namespace, key.name, workload.name), (workload,))
-            for workload in behind
-            if workload.subdomain == key.name
-        ]
-    return members
+def _service_findings(tables: Tables, key: Key, _: ServiceShape) -> tuple[Finding, ...] | None:
+    service = tables.service_objects[key]
+    found = tuple(
+        Finding(
+            "OSM201",
+            Severity.WARNING,
+            Origin("Service", key.namespace, key.name, f"spec.ports[{port.port}].appProtocol"),
+            f"appProtocol {port.app_protocol!r} is not known; the port is treated as tcp",
+            "Use one of: " + ", ".join(sorted(_APPLICATION_PROTOCOLS)),
+            service.where,
+        )
+        for port in service.object.spec.ports
+        if port.protocol in ("", "TCP") and port_protocol(port) is None
+    )
+    return found or None
 
 
 def port_protocol(spec: ServicePortSpec) -> Protocol | None:
@@ -194,51 +150,80 @@ def port_protocol(spec: ServicePortSpec) -> Protocol | None:
     return Protocol.HTTP
 
 
-def _protocol(key: Key, spec: ServicePortSpec, where: str) -> tuple[Protocol, tuple[Finding, ...]]:
-    """The port's protocol; one that is not known is TCP, and a finding says so."""
-    known = port_protocol(spec)
-    if known is not None:
-        return known, ()
-    finding = Finding(
-        "OSM201",
-        Severity.WARNING,
-        Origin("Service", key.namespace, key.name, f"spec.ports[{spec.port}].appProtocol"),
-        f"appProtocol {spec.app_protocol!r} is not known; the port is treated as tcp",
-        "Use one of: " + ", ".join(sorted(_APPLICATION_PROTOCOLS)),
-        where,
+def _by_first_label(key: Key, shape: ServiceShape) -> Iterator[Label]:
+    """Found by one label of the selector, services need not be compared with every workload.
+
+    An empty selector selects nothing (`reference/osm.md` §7.1).
+    """
+    for name, value in shape.selector[:1]:
+        yield key.namespace, name, value
+
+
+def _selected_by(tables: Tables, _: WorkloadKey, workload: Workload) -> tuple[Key, ...] | None:
+    """The services whose selector fits a workload's labels."""
+    labels = set(workload.labels)
+    return (
+        tuple(
+            service
+            for name, value in workload.labels
+            for service in tables.services_by_label.get((workload.namespace, name, value), ())
+            if labels.issuperset(tables.service_shapes[service].selector)
+        )
+        or None
     )
-    return Protocol.TCP, (finding,)
+
+
+def _compiled_service(tables: Tables, key: Key, shape: ServiceShape) -> CompiledService:
+    behind = [tables.workloads[name] for name in tables.members.get(key, ())]
+    ports: dict[PortName, ServicePort] = {}
+    endpoints: dict[PortName, tuple[Endpoint, ...]] = {}
+    for spec in shape.ports:
+        for name, members in _members(key, shape, behind):
+            port = _service_port(PortName(name, spec.port), spec, shape, members)
+            ports[port.name] = port
+            endpoints[port.name] = _endpoints(
+                port, members, publish_not_ready=shape.publish_not_ready
+            )
+    return CompiledService(ports, endpoints)
+
+
+def _members(
+    key: Key, shape: ServiceShape, behind: Sequence[Workload]
+) -> Iterator[tuple[ServiceName, Sequence[Workload]]]:
+    """The service itself, and each pod of a headless service that has a stable name."""
+    yield ServiceName(key.namespace, key.name), behind
+    for workload in behind:
+        if _has_stable_name(key, shape, workload):
+            yield ServiceName(key.namespace, key.name, workload.name), (workload,)
+
+
+def _has_stable_name(key: Key, shape: ServiceShape, workload: Workload) -> bool:
+    return shape.headless and workload.subdomain == key.name
 
 
 def _service_port(
-    name: ServiceName,
-    spec: ServicePortSpec,
-    protocol: Protocol,
-    service: Service,
-    members: tuple[Workload, ...],
+    name: PortName, spec: PortShape, shape: ServiceShape, members: Sequence[Workload]
 ) -> ServicePort:
-    headless = _is_headless(service)
-    cluster_ip = service.spec.cluster_ip
+    cluster_ip = shape.cluster_ip
     return ServicePort(
-        name=PortName(name, spec.port),
-        protocol=protocol,
-        target_port=_target_port(spec, members),
+        name=name,
+        protocol=spec.protocol,
+        target_port=_target_port(spec.target, members),
         addresses=(
             tuple(sorted({w.ip for w in members}))
-            if headless
+            if shape.headless
             else ((cluster_ip,) if cluster_ip else ())
         ),
         identities=tuple(sorted({w.identity for w in members})),
-        headless=headless,
+        headless=shape.headless,
     )
 
 
-def _target_port(spec: ServicePortSpec, members: Sequence[Workload]) -> int:
-    target = spec.target_port or spec.port
+def _target_port(target: int | str, members: Sequence[Workload]) -> int:
     if isinstance(target, int):
         return target
-    numbers = [number for w in members for name, number in w.ports if name == target]
-    return numbers[0] if numbers else 0
+    numbers = (number for w in members for name, number in w.ports if name == target)
+    return next(numbers, 0)
 
 
 def _endpoints(
@@ -257,3 +242,46 @@ def _endpoints(
         for w in members
         if w.ready or publish_not_ready
     )
+
+
+def _services_of(
+    tables: Tables, key: WorkloadKey, services: tuple[Key, ...]
+) -> tuple[PortName, ...] | None:
+    workload = tables.workloads[key]
+    names = set()
+    for service in services:
+        shape = tables.service_shapes[service]
+        hosts = [ServiceName(service.namespace, service.name)]
+        if _has_stable_name(service, shape, workload):
+            hosts.append(ServiceName(service.namespace, service.name, workload.name))
+        names |= {PortName(host, port.port) for host in hosts for port in shape.ports}
+    return tuple(sorted(names)) or None
+
+
+def _port_of_owner(tables: Tables, name: PortName, owners: tuple[Key, ...]) -> ServicePort:
+    return tables.compiled_services[owners[0]].ports[name]
+
+
+def _endpoints_of_owner(
+    tables: Tables, name: PortName, owners: tuple[Key, ...]
+) -> tuple[Endpoint, ...]:
+    return tables.compiled_services[owners[0]].endpoints[name]
+
+
+STAGES: tuple[Stage, ...] = (
+    Derive("workloads", "pods", _workload_of_pod),
+    Group("workloads_of", "workloads", lambda _, workload: (workload.identity,)),
+    Derive("service_shapes", "service_objects", _service_shape),
+    Derive("service_findings", "service_shapes", _service_findings),
+    Group("services_by_label", "service_shapes", _by_first_label),
+    Derive("selected_by", "workloads", _selected_by),
+    Group("members", "selected_by", lambda _, services: services),
+    Derive("compiled_services", "service_shapes", _compiled_service),
+    Group("port_owners", "compiled_services", lambda _, compiled: compiled.ports),
+    Derive("services", "port_owners", _port_of_owner),
+    Derive("endpoints", "port_owners", _endpoints_of_owner),
+    Derive("services_of", "selected_by", _services_of),
+    Group("ports_of", "services", lambda name, _: (name.service,)),
+    Group("by_address", "services", lambda name, port: ((ip, name.port) for ip in port.addresses)),
+    Group("by_cluster", "services", lambda _, port: (port.cluster_name,)),
+)

@@ -1,19 +1,17 @@
 """Front end: OSM's own objects. MeshConfig becomes settings."""
 
-from osm.core.api.config import MeshConfig
 from osm.core.compile.options import CompileOptions
-from osm.core.compile.snapshot import Snapshot
+from osm.core.compile.tables import SettingsRead, Tables
+from osm.core.derive.derivation import Derive, Stage
 from osm.core.model.mesh import Settings
 from osm.core.model.origin import Finding, Origin, Severity
 
 MESH_CONFIG_NAME = "osm-mesh-config"
 
 
-def compile_settings(
-    snapshot: Snapshot, options: CompileOptions
-) -> tuple[Settings, tuple[Finding, ...]]:
+def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsRead:
     """Settings of the one MeshConfig that counts; defaults without one. SMI mode is the default."""
-    configs = snapshot.of(MeshConfig)
+    configs = sorted(tables.mesh_configs.items())
     named = [pair for pair in configs if pair[0].name == MESH_CONFIG_NAME]
     findings = tuple(
         Finding(
@@ -22,19 +20,28 @@ def compile_settings(
             Origin("MeshConfig", key.namespace, key.name, "", "config.openservicemesh.io"),
             f"only one MeshConfig counts, the one named {MESH_CONFIG_NAME!r}; this one has no effect",
             "Rename it, or delete it.",
-            snapshot.where(key),
+            config.where,
         )
-        for key, _ in configs
+        for key, config in configs
         if not named or key != named[0][0]
     )
     if not named:
-        return Settings(trust_domain=options.trust_domain), findings
-    spec = named[0][1].spec
-    return Settings(
+        return SettingsRead(Settings(trust_domain=options.trust_domain), findings)
+    spec = named[0][1].object.spec
+    settings = Settings(
         permissive=spec.traffic.enable_permissive_traffic_policy_mode,
         trust_domain=options.trust_domain,
         tls_minimum=spec.sidecar.tls_min_protocol_version or "TLSv1_3",
         tls_maximum=spec.sidecar.tls_max_protocol_version or "TLSv1_3",
         cipher_suites=tuple(spec.sidecar.cipher_suites),
         ecdh_curves=tuple(spec.sidecar.ecdh_curves),
-    ), findings
+        eager=spec.sidecar.discovery == "Eager",
+    )
+    return SettingsRead(settings, findings)
+
+
+STAGES: tuple[Stage, ...] = (
+    Derive("settings_read", "options", _settings_read),
+    Derive("settings", "settings_read", lambda _, __, read: read.settings),
+    Derive("settings_findings", "settings_read", lambda _, __, read: read.findings or None),
+)

@@ -3,21 +3,19 @@
 Semantics are those of `reference/osm.md` §7.4 and §7.5, but for what `docs/decisions/0003` lists.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
 from osm.core.api.manifest import Key
 from osm.core.api.smi import (
     HTTPMatch,
-    HTTPRouteGroup,
-    TCPRoute,
     TrafficSplit,
     TrafficTarget,
     TrafficTargetRule,
     TrafficTargetSpec,
 )
-from osm.core.compile.snapshot import Snapshot
+from osm.core.compile.kubernetes import is_meshed
+from osm.core.compile.tables import ONE, Tables, TargetRules, Written
+from osm.core.derive.derivation import Derive, Group, Stage
 from osm.core.model.access import AccessRule
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Origin, Severity
@@ -29,21 +27,19 @@ ACCESS = "access.smi-spec.io"
 SPLIT = "split.smi-spec.io"
 
 
-def compile_access(
-    snapshot: Snapshot, namespaces: frozenset[str], trust_domain: str
-) -> tuple[Mapping[Identity, tuple[AccessRule, ...]], tuple[Finding, ...]]:
-    """Access rules by destination. Whatever refers to something missing grants nothing."""
-    rules: dict[Identity, list[AccessRule]] = {}
-    findings: list[Finding] = []
-    for key, target in snapshot.of(TrafficTarget):
-        if key.namespace not in namespaces:
-            continue
-        compiled, problems = _target_rules(snapshot, key, target, trust_domain)
-        findings += problems
-        if compiled:
-            rules.setdefault(compiled[0].destination, []).extend(compiled)
-    ordered = {who: tuple(sorted(found, key=_place)) for who, found in rules.items()}
-    return ordered, tuple(findings)
+def _rules_of_target(
+    tables: Tables, key: Key, target: Written[TrafficTarget]
+) -> TargetRules | None:
+    """The access rules of a TrafficTarget. Whatever refers to something missing grants nothing."""
+    if not is_meshed(tables, key.namespace):
+        return None
+    rules, findings = _target_rules(tables, key, target)
+    return TargetRules(tuple(rules), tuple(findings))
+
+
+def _rules_for(tables: Tables, _: Identity, targets: tuple[Key, ...]) -> tuple[AccessRule, ...]:
+    rules = [rule for target in targets for rule in tables.target_rules[target].rules]
+    return tuple(sorted(rules, key=_place))
 
 
 def _place(rule: AccessRule) -> tuple[Origin, Origin]:
@@ -52,14 +48,14 @@ def _place(rule: AccessRule) -> tuple[Origin, Origin]:
 
 
 def _target_rules(
-    snapshot: Snapshot, key: Key, target: TrafficTarget, trust_domain: str
+    tables: Tables, key: Key, target: Written[TrafficTarget]
 ) -> tuple[list[AccessRule], list[Finding]]:
-    spec = target.spec
+    spec, where = target.object.spec, target.where
+    trust_domain = tables.options[ONE].trust_domain
     destination = Identity(trust_domain, key.namespace, spec.destination.name)
     sources = tuple(
         sorted({Identity(trust_domain, s.namespace or key.namespace, s.name) for s in spec.sources})
     )
-    where = snapshot.where(key)
     http: list[AccessRule] = []
     tcp: list[AccessRule] = []
     findings: list[Finding] = []
@@ -67,10 +63,10 @@ def _target_rules(
         origin = Origin("TrafficTarget", key.namespace, key.name, f"spec.rules[{index}]", ACCESS)
         grant = AccessRule(destination, sources, origin)
         if rule.kind == "HTTPRouteGroup":
-            found, problems = _http_rules(snapshot, grant, rule, where)
+            found, problems = _http_rules(tables, grant, rule, where)
             http += found
         else:
-            found, problems = _tcp_rules(snapshot, grant, rule, spec.destination.port, where)
+            found, problems = _tcp_rules(tables, grant, rule, spec.destination.port, where)
             tcp += found
         findings += problems
     limit = _port_limit(spec, tcp)
@@ -95,19 +91,20 @@ def _port_limit(spec: TrafficTargetSpec, tcp: list[AccessRule]) -> tuple[int, ..
 
 
 def _http_rules(
-    snapshot: Snapshot, grant: AccessRule, rule: TrafficTargetRule, where: str
+    tables: Tables, grant: AccessRule, rule: TrafficTargetRule, where: str
 ) -> tuple[list[AccessRule], list[Finding]]:
     reference = Key(SPECS, "HTTPRouteGroup", grant.origin.namespace, rule.name)
-    group = snapshot.get(reference, HTTPRouteGroup)
+    group = tables.route_groups.get(reference)
     if group is None:
         return [], [_missing(grant.origin, reference, where)]
+    matches = group.object.spec.matches
     wanted = set(rule.matches)
-    unknown = wanted - {match.name for match in group.spec.matches}
+    unknown = wanted - {match.name for match in matches}
     return [
         msgspec.structs.replace(
             grant, http=http_match(match), match_origin=_match_origin(reference, position, match)
         )
-        for position, match in enumerate(group.spec.matches)
+        for position, match in enumerate(matches)
         # No names given means every match of the group (SMI Traffic Access, "matches").
         if not wanted or match.name in wanted
     ], [_unknown_match(grant.origin, reference, name, where) for name in sorted(unknown)]
@@ -119,14 +116,14 @@ def _match_origin(reference: Key, position: int, match: HTTPMatch) -> Origin:
 
 
 def _tcp_rules(
-    snapshot: Snapshot, grant: AccessRule, rule: TrafficTargetRule, only: int, where: str
+    tables: Tables, grant: AccessRule, rule: TrafficTargetRule, only: int, where: str
 ) -> tuple[list[AccessRule], list[Finding]]:
     """`only` is the port of a TrafficTarget v1alpha1; 0 for any."""
     reference = Key(SPECS, "TCPRoute", grant.origin.namespace, rule.name)
-    route = snapshot.get(reference, TCPRoute)
+    route = tables.tcp_routes.get(reference)
     if route is None:
         return [], [_missing(grant.origin, reference, where)]
-    ports = tuple(sorted(set(route.spec.matches.ports)))
+    ports = tuple(sorted(set(route.object.spec.matches.ports)))
     if only:
         ports = (only,) if not ports or only in ports else ()
         if not ports:
@@ -174,39 +171,47 @@ def http_match(match: HTTPMatch) -> HttpMatch:
     )
 
 
-def compile_splits(
-    snapshot: Snapshot,
-    namespaces: frozenset[str],
-    services: Mapping[PortName, ServicePort],
-) -> tuple[Mapping[PortName, Route], tuple[Finding, ...]]:
-    """Routes of the service ports that a TrafficSplit names as its root."""
-    routes: dict[PortName, Route] = {}
-    findings: list[Finding] = []
-    taken: dict[ServiceName, Key] = {}
-    ports_of: dict[ServiceName, list[int]] = {}
-    for port in services:
-        ports_of.setdefault(port.service, []).append(port.port)
-    splits = [s for s in snapshot.of(TrafficSplit) if s[0].namespace in namespaces]
-    # The oldest split of a root wins, as everywhere in Kubernetes where two objects want the same.
-    splits.sort(key=lambda pair: (pair[1].metadata.creation_timestamp or "", pair[0]))
-    for key, split in splits:
-        where = snapshot.where(key)
-        origin = Origin("TrafficSplit", key.namespace, key.name, "", SPLIT)
-        root = root_service(split.spec.service, key.namespace)
-        if root is None or root not in ports_of:
-            findings.append(_no_root(origin, split.spec.service, where))
-            continue
-        if root in taken:
-            findings.append(_second_split(origin, root, taken[root], where))
-            continue
-        taken[root] = key
-        for number in ports_of[root]:
-            rules, problems = _split_rules(
-                snapshot, key, split, PortName(root, number), services, where
-            )
-            findings += [f for f in problems if f not in findings]
-            routes[PortName(root, number)] = Route(PortName(root, number), rules)
-    return routes, tuple(findings)
+def _root_of_split(tables: Tables, key: Key, split: Written[TrafficSplit]) -> ServiceName | None:
+    if not is_meshed(tables, key.namespace):
+        return None
+    return root_service(split.object.spec.service, key.namespace)
+
+
+def _route(tables: Tables, port: PortName, _: ServicePort) -> Route:
+    """A TrafficSplit's rules for the ports of its root, the service itself for all others."""
+    winner = _winner(tables, port.service)
+    if winner is not None:
+        rules, _problems = _split_rules(tables, winner, port)
+        return Route(port, rules)
+    origin = Origin("Service", port.service.namespace, port.service.name)
+    return Route(port, (RouteRule((Backend(port),), origin),))
+
+
+def _winner(tables: Tables, root: ServiceName) -> Key | None:
+    """The oldest split of a root wins, as everywhere in Kubernetes where two objects want the same."""
+    return min(
+        tables.splits_of.get(root, ()),
+        key=lambda key: (tables.splits[key].object.metadata.creation_timestamp or "", key),
+        default=None,
+    )
+
+
+def _findings_of_split(
+    tables: Tables, key: Key, split: Written[TrafficSplit]
+) -> tuple[Finding, ...] | None:
+    if not is_meshed(tables, key.namespace):
+        return None
+    origin = Origin("TrafficSplit", key.namespace, key.name, "", SPLIT)
+    service = split.object.spec.service
+    root = root_service(service, key.namespace)
+    ports = tables.ports_of.get(root, ()) if root else ()
+    if root is None or not ports:
+        return (_no_root(origin, service, split.where),)
+    winner = _winner(tables, root)
+    if winner is not None and winner != key:
+        return (_second_split(origin, root, winner, split.where),)
+    problems = [problem for port in ports for problem in _split_rules(tables, key, port)[1]]
+    return tuple(sorted(set(problems))) or None
 
 
 def root_service(name: str, namespace: str) -> ServiceName | None:
@@ -220,19 +225,15 @@ def root_service(name: str, namespace: str) -> ServiceName | None:
 
 
 def _split_rules(
-    snapshot: Snapshot,
-    key: Key,
-    split: TrafficSplit,
-    root: PortName,
-    services: Mapping[PortName, ServicePort],
-    where: str,
+    tables: Tables, key: Key, root: PortName
 ) -> tuple[tuple[RouteRule, ...], list[Finding]]:
+    split, where = tables.splits[key].object, tables.splits[key].where
     findings: list[Finding] = []
     backends: dict[PortName, int] = {}
     for index, backend in enumerate(split.spec.backends):
         leaf = root_service(backend.service, key.namespace)
         port = PortName(leaf, root.port) if leaf else None
-        if port is None or port not in services:
+        if port is None or port not in tables.port_owners:
             origin = Origin(
                 "TrafficSplit", key.namespace, key.name, f"spec.backends[{index}]", SPLIT
             )
@@ -241,7 +242,7 @@ def _split_rules(
         backends[port] = backends.get(port, 0) + backend.weight
     origin = Origin("TrafficSplit", key.namespace, key.name, "spec.backends", SPLIT)
     weighted = tuple(Backend(port, weight) for port, weight in sorted(backends.items()))
-    matches, problems = _split_matches(snapshot, key, split, where)
+    matches, problems = _split_matches(tables, key)
     findings += problems
     if not split.spec.matches:
         return (RouteRule(weighted, origin),), findings
@@ -250,21 +251,20 @@ def _split_rules(
     return ((RouteRule(weighted, origin, matches), rest) if matches else (rest,)), findings
 
 
-def _split_matches(
-    snapshot: Snapshot, key: Key, split: TrafficSplit, where: str
-) -> tuple[tuple[HttpMatch, ...], list[Finding]]:
+def _split_matches(tables: Tables, key: Key) -> tuple[tuple[HttpMatch, ...], list[Finding]]:
+    split = tables.splits[key]
     matches: list[HttpMatch] = []
     findings: list[Finding] = []
-    for index, reference in enumerate(split.spec.matches):
+    for index, reference in enumerate(split.object.spec.matches):
         group_key = Key(SPECS, "HTTPRouteGroup", key.namespace, reference.name)
-        group = snapshot.get(group_key, HTTPRouteGroup)
+        group = tables.route_groups.get(group_key)
         if group is None:
             origin = Origin(
                 "TrafficSplit", key.namespace, key.name, f"spec.matches[{index}]", SPLIT
             )
-            findings.append(_missing(origin, group_key, where))
+            findings.append(_missing(origin, group_key, split.where))
             continue
-        matches += [http_match(match) for match in group.spec.matches]
+        matches += [http_match(match) for match in group.object.spec.matches]
     return tuple(matches), findings
 
 
@@ -299,3 +299,16 @@ def _no_backend(origin: Origin, service: str, port: int, where: str) -> Finding:
         "A backend needs a Service in the split's namespace with the root's port.",
         where,
     )
+
+
+STAGES: tuple[Stage, ...] = (
+    # A mistake in here must not keep a rule alive that its author may have withdrawn.
+    Derive("target_rules", "targets", _rules_of_target, closed=True),
+    Derive("target_findings", "target_rules", lambda _, __, target: target.findings or None),
+    Group("targets_of", "target_rules", lambda _, target: (r.destination for r in target.rules)),
+    Derive("access", "targets_of", _rules_for, closed=True),
+    Derive("split_roots", "splits", _root_of_split),
+    Group("splits_of", "split_roots", lambda _, root: (root,)),
+    Derive("routes", "services", _route),
+    Derive("split_findings", "splits", _findings_of_split),
+)

@@ -29,6 +29,7 @@ def http_connection_manager(
     access_logs: list[accesslog_pb2.AccessLog],
     inbound: bool,
     local_replies: http_connection_manager_pb2.LocalReplyConfig | None = None,
+    stream_idle_timeout: Duration | None = None,
 ) -> listener_components_pb2.Filter:
     """`routes` names the route configuration. `filters` go before the router, in this order."""
     manager = Manager(
@@ -48,7 +49,7 @@ def http_connection_manager(
         path_with_escaped_slashes_action=Manager.UNESCAPE_AND_REDIRECT,
         request_headers_timeout=Duration(seconds=10),
         # Long streams are ordinary (gRPC); an idle connection goes after an hour (Envoy's default).
-        stream_idle_timeout=Duration(),
+        stream_idle_timeout=stream_idle_timeout or Duration(),
         http_protocol_options=protocol_pb2.Http1ProtocolOptions(accept_http_10=True),
         # The application's own answer names its server, as it does without a mesh.
         server_header_transformation=Manager.OVERWRITE,

@@ -30,9 +30,11 @@ from osm.core.envoy.route import (
     InboundRoutes,
     OutboundHost,
     OutboundRoutes,
+    UnknownHosts,
     build_inbound_routes,
     build_outbound_host,
     build_outbound_routes,
+    build_unknown_hosts,
 )
 from osm.core.envoy.secret import (
     CallersSecret,
@@ -57,6 +59,7 @@ _BUILDERS: dict[type, Callable[[Any], Message]] = {
     InboundListener: build_inbound_listener,
     OutboundRoutes: build_outbound_routes,
     OutboundHost: build_outbound_host,
+    UnknownHosts: build_unknown_hosts,
     InboundRoutes: build_inbound_routes,
     TcpAccess: build_tcp_access,
     AccessGates: build_gates,
@@ -74,10 +77,15 @@ def build(value: Value) -> Message:
 def render(value: Value) -> Resource:
     """The resource for a value: same value, same bytes."""
     name = OUTBOUND_LISTENER if isinstance(value, OutboundListener) else value.name
-    aliases = (name,) if isinstance(value, OutboundHost) else ()
+    aliases = value.aliases if isinstance(value, OutboundHost) else ()
     endpoints = value.name if isinstance(value, ServiceCluster) else ""
     return make_resource(
-        name, build(value), aliases=aliases, origins=origins(value), endpoints=endpoints
+        name,
+        build(value),
+        aliases=aliases,
+        origins=origins(value),
+        endpoints=endpoints,
+        placeholder=isinstance(value, NowhereCluster),
     )
 
 

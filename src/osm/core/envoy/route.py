@@ -11,6 +11,14 @@ from osm._envoy.envoy.config.core.v3 import base_pb2
 from osm._envoy.envoy.config.route.v3 import route_components_pb2, route_pb2
 from osm._envoy.envoy.type.matcher.v3 import regex_pb2, string_pb2
 from osm.core.envoy.access import HttpAccess, http_access_per_route
+from osm.core.envoy.filters.discovery_replies import (
+    NO_RULE,
+    NO_RULE_BODY,
+    UNKNOWN_HOST,
+    UNKNOWN_HOST_BODY,
+    reason,
+)
+from osm.core.envoy.filters.extension import text_format
 from osm.core.envoy.names import METADATA
 from osm.core.envoy.tls import ads_source
 from osm.core.model.origin import Origin
@@ -24,9 +32,15 @@ SAFE_RETRIES = "connect-failure,refused-stream,reset-before-request"
 
 
 class OutboundRoutes(msgspec.Struct, frozen=True, gc=False):
-    """Routes whose virtual hosts are asked for when an application first uses them."""
+    """Routes whose virtual hosts are asked for when an application first uses them.
+
+    A proxy remembers every name that it ever asked for, also those that mean nothing. With another
+    `generation` it forgets them in one request, keeps the virtual hosts that it has, and goes on
+    asking (measured with Envoy 1.40).
+    """
 
     name: str
+    generation: int = 0
 
 
 class OutboundRule(msgspec.Struct, frozen=True, gc=False):
@@ -40,11 +54,26 @@ class OutboundRule(msgspec.Struct, frozen=True, gc=False):
 
 
 class OutboundHost(msgspec.Struct, frozen=True, gc=False):
-    """One authority, as an application writes it. `name` is `<route configuration>/<authority>`."""
+    """One service port, under all the authorities that applications write for it.
+
+    `name` and each of `aliases`, the names that it is asked for by, are
+    `<route configuration>/<authority>`.
+    """
 
     name: str
-    authority: str
+    domains: tuple[str, ...]
+    aliases: tuple[str, ...]
     rules: tuple[OutboundRule, ...]
+
+
+class UnknownHosts(msgspec.Struct, frozen=True, gc=False):
+    """All authorities that no other virtual host of a route configuration has.
+
+    With it a proxy asks for no name any more: it must hold every virtual host that there is.
+    `name` is `<route configuration>/*`.
+    """
+
+    name: str
 
 
 class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
@@ -59,8 +88,9 @@ class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
 def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration:
     """Build a route configuration whose virtual hosts are asked for on demand."""
     source = ads_source()
-    # Envoy asks for virtual hosts before there is one to ask for, and would wait for an answer.
-    source.initial_fetch_timeout.CopyFrom(Duration(nanos=10_000_000))
+    # Envoy asks for virtual hosts before there is one to ask for, and would wait for an answer. It
+    # subscribes anew when anything here differs, be it a nanosecond.
+    source.initial_fetch_timeout.CopyFrom(Duration(nanos=10_000_000 + value.generation % 1_000_000))
     return route_pb2.RouteConfiguration(
         name=value.name,
         vhds=route_pb2.Vhds(config_source=source),
@@ -69,16 +99,41 @@ def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration
 
 
 def build_outbound_host(value: OutboundHost) -> route_components_pb2.VirtualHost:
-    """Build the virtual host of one authority, with its rules in order."""
-    return route_components_pb2.VirtualHost(
+    """Build the virtual host of one service port, with its rules in order."""
+    host = route_components_pb2.VirtualHost(
         name=value.name,
-        domains=[value.authority],
+        domains=value.domains,
         routes=[
             _outbound_route(rule, match)
             for rule in value.rules
             for match in (rule.matches or (HttpMatch(),))
         ],
     )
+    if all(rule.matches and HttpMatch() not in rule.matches for rule in value.rules):
+        host.routes.append(_no_rule())
+    return host
+
+
+def _no_rule() -> route_components_pb2.Route:
+    """Without a route Envoy would take the virtual host for one that is not there, and ask for it."""
+    route = route_components_pb2.Route(
+        match=route_components_pb2.RouteMatch(prefix="/"),
+        response_headers_to_add=[reason(NO_RULE)],
+    )
+    route.direct_response.status = 404
+    route.direct_response.body_format.CopyFrom(text_format(NO_RULE_BODY))
+    return route
+
+
+def build_unknown_hosts(value: UnknownHosts) -> route_components_pb2.VirtualHost:
+    """Build the virtual host that answers 404 for every authority that the mesh does not know."""
+    route = route_components_pb2.Route(
+        match=route_components_pb2.RouteMatch(prefix="/"),
+        response_headers_to_add=[reason(UNKNOWN_HOST)],
+    )
+    route.direct_response.status = 404
+    route.direct_response.body_format.CopyFrom(text_format(UNKNOWN_HOST_BODY))
+    return route_components_pb2.VirtualHost(name=value.name, domains=["*"], routes=[route])
 
 
 def build_inbound_routes(value: InboundRoutes) -> route_pb2.RouteConfiguration:
@@ -117,6 +172,8 @@ def _outbound_route(rule: OutboundRule, match: HttpMatch) -> route_components_pb
         return route
     action = route_components_pb2.RouteAction(
         timeout=Duration(seconds=rule.timeout_ms // 1000, nanos=rule.timeout_ms % 1000 * 1_000_000),
+        # The time limit of idle streams is for those that wait for discovery: they have no route yet.
+        idle_timeout=NO_TIMEOUT,
         retry_policy=route_components_pb2.RetryPolicy(
             retry_on=SAFE_RETRIES, num_retries=UInt32Value(value=2)
         ),

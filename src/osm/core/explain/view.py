@@ -8,7 +8,7 @@ import msgspec
 from osm.core.model.origin import Finding
 
 
-class WorkloadView(msgspec.Struct, frozen=True):
+class WorkloadView(msgspec.Struct, frozen=True, gc=False):
     """One workload. `phase` is `starting`, `ready`, `unready`, `restarting` or `failed`."""
 
     namespace: str
@@ -26,7 +26,7 @@ class WorkloadView(msgspec.Struct, frozen=True):
     """Address of the workload's own page on this machine, if one is forwarded."""
 
 
-class EdgeView(msgspec.Struct, frozen=True):
+class EdgeView(msgspec.Struct, frozen=True, gc=False):
     """Traffic between two apps during the window, and in total.
 
     `requests_per_second` and `success_percent` are of those that were let in; `denied` requests were
@@ -54,18 +54,49 @@ class EdgeView(msgspec.Struct, frozen=True):
     split_service: str = ""
 
 
-class ResourceTypeView(msgspec.Struct, frozen=True):
-    """One xDS type of one proxy: names held, and the state of the newest version sent."""
+class ResourceTypeView(msgspec.Struct, frozen=True, gc=False):
+    """One xDS type of one proxy: what it asked for and holds, and how it answered.
+
+    `sent`, `acknowledged`, `refused` and `pending` count responses since the proxy connected.
+    """
 
     type: str
     resources: int
+    """Names held."""
     sent: int
     acknowledged: int
     refused: int
     last_error: str = ""
+    """The proxy's words, until it takes something newer."""
+    subscribed: int = 0
+    """Names that it asked for."""
+    wildcard: bool = False
+    """It also has everything of the type that is its own."""
+    bytes: int = 0
+    """Size on the wire of what it holds."""
+    pending: int = 0
+    """Responses that it has not answered yet."""
+    sent_ago_s: float | None = None
+    acknowledged_ago_s: float | None = None
+    at_fault: tuple[str, ...] = ()
+    """The objects and fields behind what it refuses."""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether what was refused still is not mended."""
+        return bool(self.refused and self.last_error)
+
+    @property
+    def answered_in_s(self) -> float | None:
+        """How long the proxy took for its last answer, or takes already. None before the first."""
+        if self.sent_ago_s is None:
+            return None
+        if self.pending or self.acknowledged_ago_s is None:
+            return self.sent_ago_s
+        return max(0.0, self.sent_ago_s - self.acknowledged_ago_s)
 
 
-class ProxyView(msgspec.Struct, frozen=True):
+class ProxyView(msgspec.Struct, frozen=True, gc=False):
     """A proxy. `in_sync` when everything sent is acknowledged and nothing is refused."""
 
     namespace: str
@@ -79,7 +110,7 @@ class ProxyView(msgspec.Struct, frozen=True):
     types: tuple[ResourceTypeView, ...] = ()
 
 
-class ObjectView(msgspec.Struct, frozen=True):
+class ObjectView(msgspec.Struct, frozen=True, gc=False):
     """An object of the mesh. `status` is `ok`, `warning` or `error`."""
 
     group: str
@@ -93,7 +124,7 @@ class ObjectView(msgspec.Struct, frozen=True):
     findings: tuple[str, ...] = ()
 
 
-class DenialView(msgspec.Struct, frozen=True):
+class DenialView(msgspec.Struct, frozen=True, gc=False):
     """A refused request or connection, newest first; equal ones are counted."""
 
     time: str
@@ -108,7 +139,7 @@ class DenialView(msgspec.Struct, frozen=True):
     count: int = 1
 
 
-class PushView(msgspec.Struct, frozen=True):
+class PushView(msgspec.Struct, frozen=True, gc=False):
     """How long the way of the last change took, in ms, and what it was."""
 
     trigger: str = ""
@@ -118,7 +149,7 @@ class PushView(msgspec.Struct, frozen=True):
     pushes: int = 0
 
 
-class MeshView(msgspec.Struct, frozen=True):
+class MeshView(msgspec.Struct, frozen=True, gc=False):
     """Everything at one moment."""
 
     mesh: str

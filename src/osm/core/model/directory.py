@@ -1,21 +1,17 @@
 """Finding things in a model by the names that applications and people use."""
 
-from osm.core.model.mesh import Model
+from osm.core.model.recorded import AnyModel
 from osm.core.model.service import PortName, ServiceName, ServicePort
 from osm.core.model.workload import Workload
+
+_SUFFIXES = ("svc.cluster.local", "svc.cluster", "svc")
 
 
 class Directory:
     """Look-ups of service ports by authority, address and cluster, and of workloads by name."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: AnyModel) -> None:
         self._model = model
-        self._by_address: dict[tuple[str, int], list[ServicePort]] = {}
-        self._by_cluster: dict[str, ServicePort] = {}
-        for port in sorted(model.services.values()):
-            for ip in port.addresses:
-                self._by_address.setdefault((ip, port.name.port), []).append(port)
-            self._by_cluster.setdefault(port.cluster_name, port)
 
     def by_authority(self, authority: str, port: int, namespace: str) -> ServicePort | None:
         """The service port that an authority names, as an application in `namespace` writes it.
@@ -36,18 +32,23 @@ class Directory:
             found = self._model.services.get(PortName(service, wanted))
             if found is not None:
                 return found
-        return next(iter(self._by_address.get((host, wanted), [])), None)
+        return self._first(self._model.by_address.get((host, wanted), ()))
 
     def tcp_by_address(self, address: str) -> ServicePort | None:
         """The TCP service port at `<ip>:<port>`."""
         ip, _, number = address.rpartition(":")
         if not _is_number(number):
             return None
-        found = self._by_address.get((ip, int(number)), [])
+        names = self._model.by_address.get((ip, int(number)), ())
+        found = (self._model.services[name] for name in names)
         return next((port for port in found if not port.protocol.is_http), None)
 
     def by_cluster(self, name: str) -> ServicePort | None:
-        return self._by_cluster.get(name)
+        """The service port that a cluster is named after; the first of several."""
+        return self._first(self._model.by_cluster.get(name, ()))
+
+    def _first(self, names: tuple[PortName, ...]) -> ServicePort | None:
+        return self._model.services[names[0]] if names else None
 
     def workloads(self, name: str) -> tuple[Workload, ...]:
         """Workloads of `[namespace/]name`: a workload's own name, its owner's, or its account's."""
@@ -65,6 +66,16 @@ class Directory:
         return ()
 
 
+def spellings(service: ServiceName, namespace: str) -> list[str]:
+    """How applications in `namespace` may write a service, after Kubernetes' DNS; not `namespace`'s
+    own services alone may be meant by a spelling with one dot (`Directory.by_authority` decides).
+    """
+    host = f"{service.subdomain}.{service.name}" if service.subdomain else service.name
+    whole = f"{host}.{service.namespace}"
+    found = [whole, *(f"{whole}.{suffix}" for suffix in _SUFFIXES)]
+    return [host, *found] if service.namespace == namespace else found
+
+
 def service_names(host: str, namespace: str) -> list[ServiceName]:
     """What a host may mean: `svc`, `svc.ns`, with `.svc`, `.svc.cluster` or `.svc.cluster.local`, and
     the same with a pod's stable name in front.
@@ -72,7 +83,7 @@ def service_names(host: str, namespace: str) -> list[ServiceName]:
     if "." not in host:
         return [ServiceName(namespace, host)]
     is_whole = False
-    for suffix in ("svc.cluster.local", "svc.cluster", "svc"):
+    for suffix in _SUFFIXES:
         if host.endswith("." + suffix):
             host, is_whole = host.removesuffix("." + suffix), True
             break

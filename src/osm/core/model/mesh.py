@@ -8,8 +8,11 @@ from osm.core.model.access import AccessRule
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding
 from osm.core.model.route import Route
-from osm.core.model.service import Endpoint, PortName, ServicePort
+from osm.core.model.service import Endpoint, PortName, ServiceName, ServicePort
 from osm.core.model.workload import Workload
+
+WorkloadKey = tuple[str, str]
+"""Namespace and name."""
 
 
 class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -21,20 +24,43 @@ class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
     tls_maximum: str = "TLSv1_3"
     cipher_suites: tuple[str, ...] = ()
     ecdh_curves: tuple[str, ...] = ()
+    eager: bool = False
+    """Proxies hold all services at once, and do not ask when they need one."""
+
+
+class Destinations(msgspec.Struct, frozen=True, gc=False):
+    """How a proxy understands where a connection goes, before it knows the service.
+
+    A port of `http_ports` speaks HTTP, but for the addresses in `tcp_exceptions` (port and
+    addresses); everything else is TCP. `tcp_splits` are TCP service ports that are split: port,
+    addresses, name.
+    """
+
+    http_ports: tuple[int, ...] = ()
+    tcp_exceptions: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    tcp_splits: tuple[tuple[int, tuple[str, ...], PortName], ...] = ()
 
 
 class Model(msgspec.Struct, frozen=True):
     """What a snapshot means. Every mapping is read-only and complete."""
 
     settings: Settings
-    workloads: Mapping[tuple[str, str], Workload]
-    """By namespace and name."""
-    services: Mapping[PortName, ServicePort]
-    routes: Mapping[PortName, Route]
+    destinations: Destinations
+    workloads: Mapping[WorkloadKey, Workload] = {}
+    workloads_of: Mapping[Identity, tuple[WorkloadKey, ...]] = {}
+    services: Mapping[PortName, ServicePort] = {}
+    ports_of: Mapping[ServiceName, tuple[PortName, ...]] = {}
+    by_address: Mapping[tuple[str, int], tuple[PortName, ...]] = {}
+    """Service ports by IP address and port, sorted."""
+    by_cluster: Mapping[str, tuple[PortName, ...]] = {}
+    """Service ports by the name of their cluster, sorted."""
+    tcp_ports: Mapping[int, tuple[PortName, ...]] = {}
+    """Service ports that speak TCP at addresses of their own, by port, sorted."""
+    routes: Mapping[PortName, Route] = {}
     """One for each service port."""
-    endpoints: Mapping[PortName, tuple[Endpoint, ...]]
-    services_of: Mapping[tuple[str, str], tuple[PortName, ...]]
+    endpoints: Mapping[PortName, tuple[Endpoint, ...]] = {}
+    services_of: Mapping[WorkloadKey, tuple[PortName, ...]] = {}
     """The service ports that select a workload, sorted."""
-    access: Mapping[Identity, tuple[AccessRule, ...]]
+    access: Mapping[Identity, tuple[AccessRule, ...]] = {}
     """By destination. Rules of permissive mode are not listed: `settings.permissive` says it."""
     findings: tuple[Finding, ...] = ()

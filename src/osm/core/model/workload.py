@@ -64,6 +64,8 @@ class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
     """Where its proxy takes mutual TLS: `unix:<path>` or `<ip>:<port>`, `{port}` standing for the
     target port. Empty means the workload's own address and port, redirected (Kubernetes)."""
     capture: Capture = Redirected()
+    eager: bool | None = None
+    """Its proxy holds all services at once; None: as the mesh's settings say."""
 
     @property
     def proxy(self) -> ProxyIdentity:

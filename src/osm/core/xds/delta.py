@@ -5,19 +5,25 @@ on; `respond` turns the present resources into the responses that bring the prox
 refused version is not sent again; what the proxy had before stays in place, as Envoy does by itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from osm.core.xds import types
-from osm.core.xds.resource import EMPTY_VERSION, Resource, encode_response, make_empty
+from osm.core.xds.resource import Resource, empty_number, encode_response, make_empty
 
 Lookup = Callable[[str, str], Resource | None]
 """The present resource of a type and name, or None when there is none for this proxy."""
 
+Names = Mapping[str, AbstractSet[str]]
+"""By type."""
+
 ABSENT = ""
-"""The version of a resource that was asked for and does not exist."""
+"""Stands for the resource of a name that has none."""
+
+NOTHING: frozenset[str] = frozenset()
 
 REFUSALS_KEPT = 20
 PENDING_KEPT = 1000
@@ -25,11 +31,18 @@ PENDING_KEPT = 1000
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """A proxy refused a response: the resources in it, and Envoy's words."""
+    """A proxy refused a response: the resources that its words name, or all of it, and its words."""
 
     type_url: str
     resources: tuple[str, ...]
     message: str
+
+
+class Pending(msgspec.Struct, frozen=True, gc=False):
+    """A response that is not acknowledged yet: what it carries, and when it was made."""
+
+    names: tuple[str, ...]
+    sent_at: float
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +64,8 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     """The type must be looked at whole: its first request, or "everything that is mine" anew."""
     dropped: frozenset[str] = frozenset()
     refusal: Refusal | None = None
+    took_s: float | None = None
+    """How long the response was out that this request acknowledges or refuses."""
 
 
 class TypeState(msgspec.Struct):
@@ -60,25 +75,37 @@ class TypeState(msgspec.Struct):
     names: set[str] = msgspec.field(default_factory=set)
     """Asked for by name."""
     versions: dict[str, str] = msgspec.field(default_factory=dict)
-    """What the proxy was sent, or said to hold when it connected; `ABSENT` when there was none."""
-    pending: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
-    """Resources of the responses that are not acknowledged yet, by nonce."""
+    """Resources that the proxy was sent, or said to hold when it connected."""
+    found: dict[str, str] = msgspec.field(default_factory=dict)
+    """What each name that was asked for was answered with: a resource's name, or `ABSENT`. Several
+    names may stand for one resource (aliases of a virtual host)."""
+    unknown: set[str] = msgspec.field(default_factory=set)
+    """Names that were asked for and have nothing behind them."""
+    pending: dict[str, Pending] = msgspec.field(default_factory=dict)
+    """The responses that are not acknowledged yet, by nonce."""
     started: bool = False
     sent: int = 0
     acknowledged: int = 0
     refused: int = 0
+    last_sent: float | None = None
+    last_acknowledged: float | None = None
     last_error: str = ""
     refusals: tuple[frozenset[str], ...] = ()
     """What was refused, response by response, until something of it was accepted or dropped."""
 
 
 class DeltaStream:
-    """The subscriptions of one stream and what has been sent on it."""
+    """The subscriptions of one stream and what has been sent on it.
 
-    def __init__(self, *, name_limit: int = 10_000) -> None:
+    `now` is on a steady clock of the caller's, in seconds.
+    """
+
+    def __init__(self, *, name_limit: int = 10_000, claim_limit: int = 100_000) -> None:
         self.types: dict[str, TypeState] = {}
         self._nonce = 0
+        self._empties = 0
         self._name_limit = name_limit
+        self._claim_limit = claim_limit
 
     def receive(
         self,
@@ -86,17 +113,25 @@ class DeltaStream:
         *,
         nonce: str = "",
         error: str | None = None,
-        subscribe: Iterable[str] = (),
-        unsubscribe: Iterable[str] = (),
+        subscribe: Collection[str] = (),
+        unsubscribe: Collection[str] = (),
         initial_versions: Mapping[str, str] | None = None,
+        now: float = 0.0,
     ) -> Received:
         """Take one request in. Names beyond the limit are cut; types that we do not serve count
         nothing.
         """
-        if type_url not in types.ORDER:
-            return Received()
-        state = self.types.setdefault(type_url, TypeState())
-        refusal = self._settle(state, type_url, nonce, error) if nonce else None
+        state = self.types.get(type_url)
+        if state is None:
+            if type_url not in types.ORDER:
+                return Received()
+            state = self.types[type_url] = TypeState()
+        refusal, took_s = None, None
+        if nonce and (pending := state.pending.pop(nonce, None)) is not None:
+            took_s = now - pending.sent_at
+            refusal = self._settle(state, type_url, pending.names, error, now)
+        if state.started and not subscribe and not unsubscribe:
+            return Received(refusal=refusal, took_s=took_s)  # most requests: nothing but an answer
         is_first, state.started = not state.started, True
         wanted, unwanted = set(subscribe), set(unsubscribe)
         had_everything = state.wildcard
@@ -108,17 +143,22 @@ class DeltaStream:
         asked = wanted & state.names | set(sorted(wanted - state.names)[:room])
         state.names |= asked
         if is_first:
-            for name in sorted(initial_versions or {})[: self._name_limit]:
-                version = (initial_versions or {})[name]
-                state.versions[name] = ABSENT if version == EMPTY_VERSION else version
+            claims = sorted((initial_versions or {}).items())
+            for name, version in claims[: self._claim_limit]:
+                number = empty_number(version)
+                if number is None:
+                    state.versions[name] = version
+                else:
+                    state.found[name] = ABSENT
+                    self._empties = max(self._empties, number)
             # After a reconnection what is held and unchanged is not sent again.
-            asked -= state.versions.keys()
+            asked = set()
         dropped = self._drop(state, unwanted)
         if state.wildcard:
             # Whether these are still held, as part of everything, the proxy cannot know.
             asked |= dropped
         everything = is_first or (state.wildcard and not had_everything)
-        return Received(frozenset(asked), everything, frozenset(dropped), refusal)
+        return Received(frozenset(asked), everything, frozenset(dropped), refusal, took_s)
 
     @staticmethod
     def _drop(state: TypeState, unwanted: set[str]) -> set[str]:
@@ -127,95 +167,123 @@ class DeltaStream:
             unwanted = unwanted | (state.versions.keys() - state.names)
         dropped = (unwanted - {"*"}) & (state.names | state.versions.keys())
         state.names -= dropped
-        for name in dropped:
-            state.versions.pop(name, None)
+        state.unknown -= dropped
+        let_go = {state.found.pop(name, name) or name for name in dropped}
+        for resource in let_go - set(state.found.values()):
+            state.versions.pop(resource, None)
         state.refusals = tuple(rest for each in state.refusals if (rest := each - dropped))
         return dropped
 
+    @staticmethod
     def _settle(
-        self, state: TypeState, type_url: str, nonce: str, error: str | None
+        state: TypeState, type_url: str, names: tuple[str, ...], error: str | None, now: float
     ) -> Refusal | None:
-        names = state.pending.pop(nonce, None)
-        if names is None:
-            return None  # not ours, or settled before
-        # A response is refused as a whole: what was wrong is mended when any of it is accepted.
-        state.refusals = tuple(each for each in state.refusals if not each & set(names))
+        # What was wrong is mended when any of what a refusal blames is accepted.
+        if state.refusals:
+            state.refusals = tuple(each for each in state.refusals if each.isdisjoint(names))
         if error is None:
             state.acknowledged += 1
+            state.last_acknowledged = now
             if not state.refusals:
                 state.last_error = ""
             return None
         state.refused += 1
         state.last_error = error
-        if names:
-            state.refusals = (*state.refusals[1 - REFUSALS_KEPT :], frozenset(names))
-        return Refusal(type_url, names, error)
+        blamed = find_blamed(names, error)
+        if blamed:
+            state.refusals = (*state.refusals[1 - REFUSALS_KEPT :], frozenset(blamed))
+        return Refusal(type_url, blamed, error)
 
     def respond(
         self,
         lookup: Lookup,
-        wildcard: Callable[[str], tuple[str, ...]],
+        own: Callable[[str], AbstractSet[str]],
         *,
-        asked: Mapping[str, AbstractSet[str]] | None = None,
-        changed: Mapping[str, AbstractSet[str]] | None = None,
+        asked: Names,
+        changed: Names,
+        now: float = 0.0,
     ) -> list[Response]:
         """Responses that bring the proxy up to date: additions in order, then removals.
 
-        `asked` names are answered even when unchanged. With `changed`, only those are looked at.
+        `own` gives the names of a type that the proxy need not ask for. `asked` names are answered
+        even when unchanged; of others only `changed` ones are looked at.
         """
         additions: list[Response] = []
         removals: list[Response] = []
         # A cluster that changes is warmed anew, and Envoy waits for its endpoints without asking for
         # them again, since it still holds them (measured): they go with it.
         with_clusters: set[str] = set()
-        for type_url in types.ORDER:
-            state = self.types.get(type_url)
-            if state is None:
-                continue
-            held = state.names | state.versions.keys()
-            if state.wildcard:
-                held |= set(wildcard(type_url))
-            must = set((asked or {}).get(type_url, ()))
+        for type_url, state in self._in_order():
+            must = asked.get(type_url, NOTHING)
             if type_url == types.ENDPOINT:
-                must |= with_clusters & held
-            look = held if changed is None else held & (must | changed.get(type_url, set()))
-            fresh, gone = self._difference(state, type_url, sorted(look), must & held, lookup)
+                must = must | (with_clusters & (state.names | state.versions.keys()))
+            look = must | changed.get(type_url, NOTHING)
+            # Envoy goes on only when "everything of mine" was answered, be it with nothing.
+            unanswered = state.wildcard and not state.sent
+            if not look and not unanswered:
+                continue  # a push of one resource costs nothing for the other types
+            takes_own = state.wildcard or type_url in types.PUSHED_TYPES
+            mine = own(type_url) if takes_own else NOTHING
+            look = {n for n in look if n in state.names or n in state.versions or n in mine}
+            fresh, gone = self._difference(state, type_url, look, must, mine, lookup)
             if type_url == types.CLUSTER:
                 with_clusters = {resource.endpoints for resource in fresh}
             if state.wildcard:
-                gone += tuple(sorted(must - held))
-            # Envoy goes on only when "everything of mine" was answered, be it with nothing.
-            unanswered = state.wildcard and not state.sent
+                gone += tuple(sorted(must - look))
+            if type_url in types.LEAF_TYPES:
+                parts = _at_once(fresh, gone)
+                additions += [self._response(state, type_url, *part, now) for part in parts]
+                continue
             if fresh or unanswered:
-                additions.append(self._response(state, type_url, fresh, ()))
+                additions.append(self._response(state, type_url, fresh, (), now))
             if gone:
-                removals.append(self._response(state, type_url, (), gone))
+                removals.append(self._response(state, type_url, (), gone, now))
         return additions + removals[::-1]
 
-    @staticmethod
+    def _in_order(self) -> Iterator[tuple[str, TypeState]]:
+        for type_url in types.ORDER:
+            if type_url in self.types:
+                yield type_url, self.types[type_url]
+
     def _difference(
-        state: TypeState, type_url: str, look: list[str], must: set[str], lookup: Lookup
+        self,
+        state: TypeState,
+        type_url: str,
+        look: AbstractSet[str],
+        must: AbstractSet[str],
+        own: AbstractSet[str],
+        lookup: Lookup,
     ) -> tuple[tuple[Resource, ...], tuple[str, ...]]:
-        fresh: list[Resource] = []
-        gone: list[str] = []
-        for name in look:
-            resource = lookup(type_url, name)
-            had = state.versions.get(name, ABSENT)
-            if resource is not None:
-                if had != resource.version or name in must:
-                    fresh.append(resource)
-                    state.versions[name] = resource.version
+        fresh: dict[str, Resource] = {}
+        left: set[str] = set()
+        gone: set[str] = set()
+        for name in sorted(look):
+            if name not in state.names and name not in own:
+                left.add(name)  # held, and perhaps for a name that stood for it before
                 continue
-            if name in must and type_url == types.VIRTUAL_HOST:
-                # Envoy answers 404 at once; after a removal the request would wait (measured).
-                fresh.append(make_empty(name, aliases=(name,)))
-            if had != ABSENT or (name in must and type_url != types.VIRTUAL_HOST):
-                gone.append(name)
-            if name in state.names:
-                state.versions[name] = ABSENT
+            resource = lookup(type_url, name)
+            before = state.found.get(name)
+            if resource is None:
+                left.add(before or name)
+                if name in state.names and (before is None or name in must):
+                    if type_url == types.VIRTUAL_HOST:
+                        # Envoy answers 404 at once; a removal leaves the request waiting (measured).
+                        self._empties += 1
+                        fresh[name] = make_empty(name, self._empties, aliases=(name,))
+                    else:
+                        gone.add(name)
             else:
-                state.versions.pop(name, None)
-        return tuple(fresh), tuple(gone)
+                if state.versions.get(resource.name) != resource.version or name in must:
+                    fresh[resource.name] = resource
+                    state.versions[resource.name] = resource.version
+                if before and before != resource.name:
+                    left.add(before)
+            if name in state.names:
+                _remember(state, name, resource)
+        if left:
+            left -= {*state.found.values(), *own}
+            gone |= {resource for resource in left if state.versions.pop(resource, None)}
+        return tuple(fresh.values()), tuple(sorted(gone))
 
     def _response(
         self,
@@ -223,17 +291,72 @@ class DeltaStream:
         type_url: str,
         fresh: tuple[Resource, ...],
         gone: tuple[str, ...],
+        now: float,
     ) -> Response:
         self._nonce += 1
         nonce = str(self._nonce)
         names = tuple(resource.name for resource in fresh)
-        state.pending[nonce] = names + gone
+        state.pending[nonce] = Pending(names + gone, now)
         if len(state.pending) > PENDING_KEPT:
             del state.pending[next(iter(state.pending))]
         state.sent += 1
+        state.last_sent = now
         return Response(type_url, nonce, encode_response(type_url, nonce, fresh, gone), names, gone)
+
+    @property
+    def unknown(self) -> int:
+        """How many names the proxy has asked for that have nothing behind them."""
+        return sum(len(state.unknown) for state in self.types.values())
+
+    def refuses(self, type_url: str, name: str) -> bool:
+        """Whether the proxy refused a resource, and has taken no newer one since."""
+        state = self.types.get(type_url)
+        return state is not None and any(name in each for each in state.refusals)
 
     @property
     def in_sync(self) -> bool:
         """Everything sent is acknowledged, and nothing is refused."""
         return all(not s.pending and not s.refusals for s in self.types.values())
+
+
+def _at_once(
+    fresh: tuple[Resource, ...], gone: tuple[str, ...]
+) -> Iterator[tuple[tuple[Resource, ...], tuple[str, ...]]]:
+    """What goes together with what comes, of types that nothing refers to: an added virtual host may
+    have a domain of a removed one. What comes under a removed one's name follows, since no name may
+    be in a response twice.
+    """
+    again = tuple(resource for resource in fresh if resource.name in gone)
+    rest = tuple(resource for resource in fresh if resource.name not in gone)
+    if rest or gone:
+        yield rest, gone
+    if again:
+        yield again, ()
+
+
+def _remember(state: TypeState, name: str, resource: Resource | None) -> None:
+    """Note what a name that was asked for was answered with."""
+    state.found[name] = resource.name if resource else ABSENT
+    if resource is None or resource.placeholder:
+        state.unknown.add(name)
+    else:
+        state.unknown.discard(name)
+
+
+def find_blamed(names: tuple[str, ...], error: str) -> tuple[str, ...]:
+    """Return those of a refused response's resources that the proxy's words name, or all of them.
+
+    Envoy writes `Error adding/updating cluster(s) NAME: reason, NAME: reason`, and for other types
+    quotes the message, the name within.
+    """
+    if len(names) < 2:
+        return names
+    named = [name for name in names if _mentions(error, name, ":(?= )")]
+    named = named or [name for name in names if _mentions(error, name, "")]
+    return tuple(named) or names
+
+
+def _mentions(text: str, name: str, after: str) -> bool:
+    """Whether the name stands there for itself, not as a part of a longer one."""
+    pattern = rf"(?<![\w./|@*-]){re.escape(name)}{after}(?![\w/|@*-])"
+    return re.search(pattern, text) is not None

@@ -1,28 +1,37 @@
-"""Who holds which resource, and what a new model changes for whom.
+"""Who holds which resource, and what a change of the model changes for whom.
 
 Resources are kept under their *scope*: whatever of a proxy the answer depends on. A resource that is
-the same for all is looked up, rendered and compared once, however many proxies hold it.
+the same for all is looked up and rendered once, however many proxies hold it. What each answer was
+made from is recorded (`osm.core.derive`), so that a change leads straight to the resources that it
+may concern; all others are not even looked at.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from osm.core.derive.dependencies import Changed, Dependencies
+from osm.core.derive.reads import Recorder
+from osm.core.xds import types
 from osm.core.xds.resource import Resource
 
 Q_contra = TypeVar("Q_contra", contravariant=True)
-Q = TypeVar("Q")
+Q = TypeVar("Q", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
 V_co = TypeVar("V_co", bound=Hashable, covariant=True)
 
 
 class Catalog(Protocol[Q_contra, V_co]):
-    """What `Distribution` asks of a model: `osm.core.envoy.catalog` is the one that there is."""
+    """What `Distribution` asks of a model: `osm.core.envoy.catalog` is the one that there is.
+
+    `names` and `value` look at nothing but what the distribution's recorder sees. What a scope is,
+    is the catalog's business: it takes back what it gave.
+    """
 
     def names(self, proxy: Q_contra, type_url: str, /) -> tuple[str, ...]: ...
 
-    def value(self, proxy: Q_contra, type_url: str, name: str, /) -> V_co | None: ...
+    def value(self, scope: Any, type_url: str, name: str, /) -> V_co | None: ...
 
     def scope(self, proxy: Q_contra, type_url: str, name: str, /) -> Hashable: ...
 
@@ -30,6 +39,7 @@ class Catalog(Protocol[Q_contra, V_co]):
 
 
 Key = tuple[str, str, Hashable]
+"""Type, name and scope of a resource."""
 Changes = dict[str, set[str]]
 """Names by type."""
 
@@ -40,6 +50,20 @@ class Held(msgspec.Struct, Generic[V]):
     value: V | None
     resource: Resource | None
     holders: set[int] = msgspec.field(default_factory=set)
+
+
+class Own(msgspec.Struct):
+    """The names of a type that are a proxy's own, and the streams that were told."""
+
+    names: frozenset[str]
+    holders: set[int] = msgspec.field(default_factory=set)
+
+
+class Rendered(msgspec.Struct):
+    """A resource, and how many scopes share it."""
+
+    resource: Resource
+    used: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -53,17 +77,22 @@ class Outcome(msgspec.Struct, frozen=True):
 class Distribution(Generic[Q, V]):
     """The resources that streams hold under the present catalog. Streams are numbers."""
 
-    def __init__(self, catalog: Catalog[Q, V], render: Callable[[V], Resource]) -> None:
+    def __init__(
+        self, catalog: Catalog[Q, V], render: Callable[[V], Resource], recorder: Recorder
+    ) -> None:
         self._catalog = catalog
         self._render = render
+        self._recorder = recorder
         self._held: dict[Key, Held[V]] = {}
+        self._own: dict[tuple[Q, str], Own] = {}
+        self._dependencies: Dependencies[Key] = Dependencies()
+        self._own_dependencies: Dependencies[tuple[Q, str]] = Dependencies()
         self._proxies: dict[int, Q] = {}
         self._keys: dict[int, dict[tuple[str, str], Key]] = {}
-        self._own: dict[tuple[int, str], tuple[str, ...]] = {}
-        self._rendered: dict[V, Resource] = {}
+        self._rendered: dict[V, Rendered] = {}
         self.built_total = 0
-        self.failures: dict[tuple[str, str], str] = {}
-        """Resources, by type and name, that cannot be built from what the model says, and why."""
+        self.failures: dict[Key, str] = {}
+        """Resources that cannot be built from what the model says, and why."""
 
     def attach(self, stream: int, proxy: Q) -> None:
         self._proxies[stream] = proxy
@@ -73,15 +102,19 @@ class Distribution(Generic[Q, V]):
         """Forget a stream and what only it held."""
         for key in self._keys.pop(stream, {}).values():
             self._release(stream, key)
-        self._proxies.pop(stream, None)
-        for own in [own for own in self._own if own[0] == stream]:
-            del self._own[own]
+        proxy = self._proxies.pop(stream, None)
+        if proxy is not None:
+            for type_url in types.ORDER:
+                self._release_own(stream, (proxy, type_url))
 
-    def own_names(self, stream: int, type_url: str) -> tuple[str, ...]:
-        """What a stream gets of a type without asking by name, remembered for the next comparison."""
-        names = self._catalog.names(self._proxies[stream], type_url)
-        self._own[stream, type_url] = names
-        return names
+    def own_names(self, stream: int, type_url: str) -> frozenset[str]:
+        """What a stream gets of a type without asking by name; it is told when that changes."""
+        place = self._proxies[stream], type_url
+        own = self._own.get(place)
+        if own is None:
+            own = self._own[place] = Own(self._find_names(place))
+        own.holders.add(stream)
+        return own.names
 
     def lookup(self, stream: int, type_url: str, name: str) -> Resource | None:
         """The present resource, held for this stream from now on.
@@ -97,9 +130,8 @@ class Distribution(Generic[Q, V]):
             self._keys[stream][type_url, name] = key
         held = self._held.get(key)
         if held is None:
-            value = self._catalog.value(self._proxies[stream], type_url, name)
             held = self._held[key] = Held(None, None)
-            self._set(key, held, value)
+            self._refresh(key, held)
         held.holders.add(stream)
         return held.resource
 
@@ -112,57 +144,75 @@ class Distribution(Generic[Q, V]):
 
     def release_own(self, stream: int, type_url: str) -> None:
         """A stream no longer wants everything of a type that is its own."""
-        self._own.pop((stream, type_url), None)
+        self._release_own(stream, (self._proxies[stream], type_url))
 
-    def update(self, catalog: Catalog[Q, V]) -> Outcome:
-        """Take a new catalog; say which streams hold something that it changes."""
+    def update(self, catalog: Catalog[Q, V], changed: Changed) -> Outcome:
+        """Take a new catalog that differs in what `changed` says; say which streams that concerns."""
         self._catalog = catalog
         changes: dict[int, Changes] = {}
         built_before = self.built_total
-        compared = len(self._held)
-        for key, held in list(self._held.items()):
-            type_url, name, _ = key
-            proxies = (self._proxies[stream] for stream in held.holders)
-            proxy = next((p for p in proxies if catalog.is_known(p)), None)
-            if proxy is None:
-                # Nobody who may see it holds it: whoever asks next must not find what these saw.
+        # What could not be built is tried again whatever changes.
+        keys = self._dependencies.affected(changed) | self.failures.keys()
+        for key in keys:
+            held = self._held[key]
+            if self._refresh(key, held):
                 for stream in held.holders:
-                    self._keys[stream].pop((type_url, name))
-                self._forget(key)
-            else:
-                value = catalog.value(proxy, type_url, name)
-                if value == held.value or not self._set(key, held, value):
-                    continue
-            for stream in held.holders:
-                changes.setdefault(stream, {}).setdefault(type_url, set()).add(name)
-        for (stream, type_url), before in list(self._own.items()):
-            names = self.own_names(stream, type_url)
-            if names != before:
-                difference = set(names) ^ set(before)
-                changes.setdefault(stream, {}).setdefault(type_url, set()).update(difference)
-        live = {held.value for held in self._held.values()}
-        self._rendered = {v: r for v, r in self._rendered.items() if v in live}
-        return Outcome(changes, compared, self.built_total - built_before)
+                    changes.setdefault(stream, {}).setdefault(key[0], set()).add(key[1])
+        places = self._own_dependencies.affected(changed)
+        for place in places:
+            own = self._own[place]
+            before, own.names = own.names, self._find_names(place)
+            difference = own.names ^ before
+            for stream in own.holders if difference else ():
+                changes.setdefault(stream, {}).setdefault(place[1], set()).update(difference)
+        return Outcome(changes, len(keys) + len(places), self.built_total - built_before)
 
-    def _set(self, key: Key, held: Held[V], value: V | None) -> bool:
-        """Whether the value could be rendered. If not, what is held stays, and is tried again."""
+    def _find_names(self, place: tuple[Q, str]) -> frozenset[str]:
+        reads = self._recorder.fresh()
+        names = frozenset(self._catalog.names(*place))
+        self._own_dependencies.record(place, reads)
+        return names
+
+    def _refresh(self, key: Key, held: Held[V]) -> bool:
+        """Bring one resource up to date; whether it changed. One that cannot be built stays as it is,
+        and is tried again.
+        """
+        type_url, name, scope = key
+        reads = self._recorder.fresh()
         try:
-            held.resource = self._resource(value)
+            value = self._catalog.value(scope, type_url, name)
+            if value != held.value:
+                held.resource = self._share(value)
         except Exception as error:  # noqa: BLE001 - a builder's mistake must harm nothing else
-            self.failures[key[:2]] = f"{type(error).__name__}: {error}"
+            self.failures[key] = f"{type(error).__name__}: {error}"
             return False
-        held.value = value
-        self.failures.pop(key[:2], None)
+        finally:
+            self._dependencies.record(key, reads)
+        self.failures.pop(key, None)
+        before, held.value = held.value, value
+        if value == before:
+            return False
+        self._unshare(before)
         return True
 
-    def _resource(self, value: V | None) -> Resource | None:
+    def _share(self, value: V | None) -> Resource | None:
+        """The one resource of a value, built when it is the first of its kind."""
         if value is None:
             return None
         known = self._rendered.get(value)
         if known is None:
-            known = self._rendered[value] = self._render(value)
+            known = self._rendered[value] = Rendered(self._render(value))
             self.built_total += 1
-        return known
+        known.used += 1
+        return known.resource
+
+    def _unshare(self, value: V | None) -> None:
+        if value is None:
+            return
+        known = self._rendered[value]
+        known.used -= 1
+        if not known.used:
+            del self._rendered[value]
 
     def _release(self, stream: int, key: Key) -> None:
         held = self._held.get(key)
@@ -170,8 +220,16 @@ class Distribution(Generic[Q, V]):
             return
         held.holders.discard(stream)
         if not held.holders:
-            self._forget(key)
+            del self._held[key]
+            self._unshare(held.value)
+            self._dependencies.forget(key)
+            self.failures.pop(key, None)
 
-    def _forget(self, key: Key) -> None:
-        del self._held[key]
-        self.failures.pop(key[:2], None)
+    def _release_own(self, stream: int, place: tuple[Q, str]) -> None:
+        own = self._own.get(place)
+        if own is None:
+            return
+        own.holders.discard(stream)
+        if not own.holders:
+            del self._own[place]
+            self._own_dependencies.forget(place)

@@ -18,6 +18,12 @@ WILDCARD_TYPES = frozenset({CLUSTER, LISTENER})
 """Types of which a proxy may ask for "everything that is mine". For others `*` is only a name that
 Envoy repeats when it reconnects (measured: also for virtual hosts)."""
 
+PUSHED_TYPES = frozenset({VIRTUAL_HOST})
+"""Types of which a proxy is told what is its own without asking for it."""
+
+LEAF_TYPES = frozenset({VIRTUAL_HOST})
+"""Types that nothing refers to: what goes needs not wait for what comes."""
+
 SHORT_NAMES = {
     CLUSTER: "CDS",
     ENDPOINT: "EDS",

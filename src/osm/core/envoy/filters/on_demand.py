@@ -13,8 +13,10 @@ from osm._envoy.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_p
 from osm.core.envoy.filters.extension import http_filter, network_filter, text_format
 from osm.core.envoy.tls import ads_source
 
-# With the control plane away a first request must fail soon and not hang.
 TIMEOUT = Duration(seconds=5)
+"""With the control plane away a first request must fail soon and not hang. For clusters Envoy has a
+setting; a request that waits for a virtual host has no route yet, and so is under the connection
+manager's time limit for idle streams, which our routes lift."""
 
 
 def http_on_demand() -> http_connection_manager_pb2.HttpFilter:

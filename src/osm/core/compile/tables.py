@@ -1,0 +1,152 @@
+"""The tables between objects and model: what front ends read of each other.
+
+Inputs hold what people wrote, by kind. Each derived table has a stage in one of the front ends. A
+front end gets the view of all tables, and whatever it looks up there is noted as a dependency.
+"""
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from osm.core.api.config import MeshConfig
+from osm.core.api.kubernetes import Namespace, Pod, Service
+from osm.core.api.manifest import Key, Manifest
+from osm.core.api.smi import HTTPRouteGroup, TCPRoute, TrafficSplit, TrafficTarget
+from osm.core.compile.options import CompileOptions
+from osm.core.model.access import AccessRule
+from osm.core.model.identity import Identity
+from osm.core.model.mesh import Destinations, Settings, WorkloadKey
+from osm.core.model.origin import Finding
+from osm.core.model.route import Route
+from osm.core.model.service import Endpoint, PortName, Protocol, ServiceName, ServicePort
+from osm.core.model.workload import Workload
+
+T = TypeVar("T")
+
+ONE = "mesh"
+"""The key of tables that have one entry."""
+
+Label = tuple[str, str, str]
+"""Namespace, label and its value."""
+
+INPUTS: Mapping[type, str] = {
+    Namespace: "namespaces",
+    Pod: "pods",
+    Service: "service_objects",
+    HTTPRouteGroup: "route_groups",
+    TCPRoute: "tcp_routes",
+    TrafficTarget: "targets",
+    TrafficSplit: "splits",
+    MeshConfig: "mesh_configs",
+}
+"""The table of each kind of object; objects of other kinds mean nothing to the compiler."""
+OPTIONS = "options"
+
+
+def input_key(key: Key) -> Hashable:
+    """The key that an object has in its table: what the model knows pods by, else the object's."""
+    return (key.namespace, key.name) if key.kind == "Pod" else key
+
+
+class Written(msgspec.Struct, Generic[T], frozen=True):
+    """An object as it was written, and where: `file:line`, or empty."""
+
+    object: T
+    where: str
+
+
+def written(manifest: Manifest) -> Written[Any]:
+    """Leave out of an object what means nothing: two writings with one meaning are equal."""
+    return Written(manifest.object, manifest.where)
+
+
+class ServiceShape(msgspec.Struct, frozen=True):
+    """What a Service says by itself, whoever stands behind it. Only those of the mesh have one."""
+
+    selector: tuple[tuple[str, str], ...]
+    cluster_ip: str
+    publish_not_ready: bool
+    ports: tuple["PortShape", ...]
+
+    @property
+    def headless(self) -> bool:
+        return self.cluster_ip == "None"
+
+
+class PortShape(msgspec.Struct, frozen=True):
+    """A port of a Service. `target` is a number or the name of a container's port."""
+
+    port: int
+    target: int | str
+    protocol: Protocol
+
+
+class CompiledService(msgspec.Struct, frozen=True):
+    """The service ports of one Service, with the ready endpoints behind each."""
+
+    ports: Mapping[PortName, ServicePort]
+    endpoints: Mapping[PortName, tuple[Endpoint, ...]]
+
+
+class SettingsRead(msgspec.Struct, frozen=True):
+    """Settings, and what is wrong with the objects that say them."""
+
+    settings: Settings
+    findings: tuple[Finding, ...]
+
+
+class TargetRules(msgspec.Struct, frozen=True):
+    """The access rules of one TrafficTarget; all have one destination."""
+
+    rules: tuple[AccessRule, ...]
+    findings: tuple[Finding, ...]
+
+
+class Tables(msgspec.Struct, frozen=True):
+    """Every table, in the order in which they depend on each other."""
+
+    options: Mapping[str, CompileOptions]
+    namespaces: Mapping[Key, Written[Namespace]]
+    pods: Mapping[WorkloadKey, Written[Pod]]
+    service_objects: Mapping[Key, Written[Service]]
+    route_groups: Mapping[Key, Written[HTTPRouteGroup]]
+    tcp_routes: Mapping[Key, Written[TCPRoute]]
+    targets: Mapping[Key, Written[TrafficTarget]]
+    splits: Mapping[Key, Written[TrafficSplit]]
+    mesh_configs: Mapping[Key, Written[MeshConfig]]
+
+    settings_read: Mapping[str, SettingsRead]
+    settings: Mapping[str, Settings]
+    settings_findings: Mapping[str, tuple[Finding, ...]]
+
+    workloads: Mapping[WorkloadKey, Workload]
+    workloads_of: Mapping[Identity, tuple[WorkloadKey, ...]]
+    service_shapes: Mapping[Key, ServiceShape]
+    service_findings: Mapping[Key, tuple[Finding, ...]]
+    services_by_label: Mapping[Label, tuple[Key, ...]]
+    selected_by: Mapping[WorkloadKey, tuple[Key, ...]]
+    members: Mapping[Key, tuple[WorkloadKey, ...]]
+    compiled_services: Mapping[Key, CompiledService]
+    port_owners: Mapping[PortName, tuple[Key, ...]]
+    services: Mapping[PortName, ServicePort]
+    endpoints: Mapping[PortName, tuple[Endpoint, ...]]
+    services_of: Mapping[WorkloadKey, tuple[PortName, ...]]
+    ports_of: Mapping[ServiceName, tuple[PortName, ...]]
+    by_address: Mapping[tuple[str, int], tuple[PortName, ...]]
+    by_cluster: Mapping[str, tuple[PortName, ...]]
+
+    target_rules: Mapping[Key, TargetRules]
+    target_findings: Mapping[Key, tuple[Finding, ...]]
+    targets_of: Mapping[Identity, tuple[Key, ...]]
+    access: Mapping[Identity, tuple[AccessRule, ...]]
+
+    split_roots: Mapping[Key, ServiceName]
+    splits_of: Mapping[ServiceName, tuple[Key, ...]]
+    routes: Mapping[PortName, Route]
+    split_findings: Mapping[Key, tuple[Finding, ...]]
+
+    http_ports: Mapping[int, tuple[PortName, ...]]
+    tcp_services: Mapping[PortName, ServicePort]
+    tcp_ports: Mapping[int, tuple[PortName, ...]]
+    destinations: Mapping[str, Destinations]

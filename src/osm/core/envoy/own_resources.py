@@ -1,0 +1,237 @@
+"""What a proxy has because of the workload that it serves: listeners, access, the application."""
+
+from osm.core.envoy import names
+from osm.core.envoy.access import AccessGates, HttpAccess, TcpAccess, open_gates
+from osm.core.envoy.cluster import LocalCluster
+from osm.core.envoy.filters.traffic_metrics import SourceLabels
+from osm.core.envoy.inbound import (
+    InboundListener,
+    InboundPort,
+    inbound_listener_name,
+    redirected_inbound,
+)
+from osm.core.envoy.outbound import (
+    ExplicitHttpListener,
+    ExplicitTcpListener,
+    OutboundListener,
+    TcpException,
+    TcpSplit,
+)
+from osm.core.envoy.route import InboundRoutes
+from osm.core.envoy.secret import CallersSecret
+from osm.core.envoy.service_resources import weighted_clusters
+from osm.core.envoy.tls import TlsSettings
+from osm.core.model.access import AccessRule
+from osm.core.model.directory import Directory
+from osm.core.model.identity import Identity
+from osm.core.model.recorded import AnyModel
+from osm.core.model.service import Protocol, ServicePort
+from osm.core.model.workload import Explicit, SocketAddress, Workload
+
+HTTP2_SUFFIX = "|h2"
+LOCAL_SUFFIX = "|local"
+
+Listener = OutboundListener | ExplicitHttpListener | ExplicitTcpListener | InboundListener
+
+
+class OwnResources:
+    """The resources of one workload's proxy. `guarded`: what does not exist, it does not ask for."""
+
+    def __init__(self, model: AnyModel, workload: Workload, *, guarded: bool) -> None:
+        self._model = model
+        self._workload = workload
+        self._guarded = guarded
+
+    # --- listeners
+
+    def listeners(self) -> dict[str, Listener]:
+        """By name."""
+        found: tuple[Listener, ...] = (*self._outbound(), *self._inbound())
+        return {
+            names.OUTBOUND_LISTENER if isinstance(each, OutboundListener) else each.name: each
+            for each in found
+        }
+
+    def outbound_routes(self) -> tuple[str, ...]:
+        """The names of the route configurations of its outbound listeners."""
+        if isinstance(self._workload.capture, Explicit):
+            return (names.outbound_routes(0),)
+        return tuple(names.outbound_routes(p) for p in self._model.destinations.http_ports)
+
+    def _outbound(self) -> list[Listener]:
+        workload, destinations = self._workload, self._model.destinations
+        source = SourceLabels(
+            workload.namespace, workload.owner_kind, workload.owner_name, workload.name
+        )
+        if isinstance(workload.capture, Explicit):
+            return self._explicit(source, workload.capture)
+        return [
+            OutboundListener(
+                source,
+                destinations.http_ports,
+                tuple(TcpException(*exception) for exception in destinations.tcp_exceptions),
+                tuple(
+                    TcpSplit(
+                        port,
+                        addresses,
+                        weighted_clusters(self._model, self._model.routes[name].rules[-1]),
+                    )
+                    for port, addresses, name in destinations.tcp_splits
+                ),
+                known_tcp=self._known_tcp() if self._guarded else None,
+            )
+        ]
+
+    def _known_tcp(self) -> tuple[tuple[int, tuple[str, ...]], ...]:
+        model = self._model
+        return tuple(
+            (port, tuple(sorted({ip for name in found for ip in model.services[name].addresses})))
+            for port, found in sorted(model.tcp_ports.items())
+        )
+
+    def _explicit(self, source: SourceLabels, capture: Explicit) -> list[Listener]:
+        listeners: list[Listener] = [
+            ExplicitHttpListener(
+                names.OUTBOUND_LISTENER, source, SocketAddress(capture.ip, capture.http_port)
+            )
+        ]
+        for address, local in capture.tcp_ports:
+            port = Directory(self._model).tcp_by_address(address)
+            if port is not None:
+                rules = self._model.routes[port.name].rules
+                listeners.append(
+                    ExplicitTcpListener(
+                        f"{names.OUTBOUND_LISTENER}.{address}",
+                        source,
+                        SocketAddress(capture.ip, local),
+                        weighted_clusters(self._model, rules[-1]),
+                    )
+                )
+        return listeners
+
+    def _inbound(self) -> list[InboundListener]:
+        workload, ports = self._workload, self.inbound_ports()
+        tls = TlsSettings.of(self._model.settings)
+        if not ports:
+            return []
+        if not workload.inbound:
+            return [redirected_inbound(workload.identity, ports, tls)]
+        return [
+            InboundListener(
+                inbound_listener_name(port.port),
+                workload.inbound_address(port.port),
+                workload.identity,
+                (port,),
+                tls,
+            )
+            for port in ports
+        ]
+
+    # --- the application's ports
+
+    def inbound_ports(self) -> tuple[InboundPort, ...]:
+        """The target ports of the services that select the workload, each with one protocol: the
+        first service's by name, where several disagree.
+        """
+        return tuple(
+            InboundPort(target, port.protocol.is_http, _local_name(port))
+            for target, port in sorted(self._targets().items())
+        )
+
+    def _targets(self) -> dict[int, ServicePort]:
+        found: dict[int, ServicePort] = {}
+        for name in self._model.services_of.get(
+            (self._workload.namespace, self._workload.name), ()
+        ):
+            port = self._model.services[name]
+            if port.target_port:
+                found.setdefault(port.target_port, port)
+        return found
+
+    def local_clusters(self) -> dict[str, LocalCluster]:
+        """By name."""
+        clusters: dict[str, LocalCluster] = {}
+        for target, port in self._targets().items():
+            address = SocketAddress(self._workload.app_ip, target)
+            http2 = port.protocol in (Protocol.GRPC, Protocol.HTTP2)
+            name = _local_name(port)
+            clusters[name] = LocalCluster(name, address, http2)
+            if port.protocol.is_http and not http2:
+                # gRPC also works on a port that is only said to be HTTP, as with OSM.
+                name += HTTP2_SUFFIX
+                clusters[name] = LocalCluster(name, address, http2=True)
+        return clusters
+
+    def inbound_routes(self, name: str) -> InboundRoutes | None:
+        """The routes and access rules of one HTTP port, by `rds-inbound.<port>`."""
+        number = names.parse_port(name, "rds-inbound")
+        port = next((p for p in self.inbound_ports() if p.port == number), None)
+        if port is None or not port.is_http:
+            return None
+        has_http2 = port.cluster + HTTP2_SUFFIX in self.local_clusters()
+        return InboundRoutes(
+            name=name,
+            cluster=port.cluster,
+            grpc_cluster=port.cluster + HTTP2_SUFFIX if has_http2 else "",
+            access=http_access(self._model, self._workload.identity, port.port),
+        )
+
+    # --- access
+
+    def tcp_access(self, name: str) -> TcpAccess | None:
+        """The access rules of one TCP port, by their name."""
+        return next((access for access in self._all_tcp_access() if access.name == name), None)
+
+    def gates(self, name: str) -> AccessGates:
+        """What of TCP access is open."""
+        return AccessGates(name, open_gates(self._all_tcp_access()))
+
+    def callers(self, name: str, bundle: bytes) -> CallersSecret | None:
+        """Whose certificates a TCP port of the workload accepts: those of its rules' sources."""
+        number = names.parse_port(name, "tcp-callers")
+        access = next((a for a in self._all_tcp_access() if a.port == number), None)
+        if access is None:
+            return None
+        return CallersSecret(
+            name,
+            bundle,
+            access.trust_domain,
+            access.permissive,
+            tuple(sorted({source for rule in access.rules for source in rule.sources})),
+        )
+
+    def _all_tcp_access(self) -> tuple[TcpAccess, ...]:
+        return tuple(
+            tcp_access(self._model, self._workload.identity, port.port)
+            for port in self.inbound_ports()
+            if not port.is_http
+        )
+
+
+def http_access(model: AnyModel, destination: Identity, port: int) -> HttpAccess:
+    """The rules for HTTP to one port of an identity's workloads."""
+    if model.settings.permissive:
+        return HttpAccess(permissive=True)
+    rules = _rules(model, destination, port)
+    return HttpAccess(False, tuple(rule for rule in rules if rule.http is not None))
+
+
+def tcp_access(model: AnyModel, destination: Identity, port: int) -> TcpAccess:
+    """The rules for TCP to one port of an identity's workloads."""
+    rules = _rules(model, destination, port)
+    return TcpAccess(
+        name=names.tcp_access(port),
+        port=port,
+        trust_domain=model.settings.trust_domain,
+        permissive=model.settings.permissive,
+        rules=tuple(rule for rule in rules if rule.http is None),
+    )
+
+
+def _rules(model: AnyModel, destination: Identity, port: int) -> tuple[AccessRule, ...]:
+    rules = model.access.get(destination, ())
+    return tuple(rule for rule in rules if not rule.ports or port in rule.ports)
+
+
+def _local_name(port: ServicePort) -> str:
+    return port.cluster_name + LOCAL_SUFFIX

@@ -1,0 +1,133 @@
+"""What clients see of services: virtual hosts, clusters and endpoints, the same for all who ask.
+
+Names follow from what Envoy asks for: `<routes>/<authority>` for a virtual host, a cluster's own name
+or the address of a TCP connection for a cluster and its endpoints.
+"""
+
+from collections.abc import Iterator
+
+from osm.core.envoy import names
+from osm.core.envoy.address import is_socket_address
+from osm.core.envoy.cluster import NowhereCluster, ServiceCluster
+from osm.core.envoy.endpoint import Endpoints
+from osm.core.envoy.route import OutboundHost, OutboundRule
+from osm.core.envoy.tls import TlsSettings
+from osm.core.model.directory import Directory, spellings
+from osm.core.model.recorded import AnyModel
+from osm.core.model.route import RouteRule
+from osm.core.model.service import PortName, ServicePort
+
+HTTP_PORT = 80
+
+
+def host_name(routes: str, port: PortName) -> str:
+    """The one name of a service port among the virtual hosts of `routes`.
+
+    No authority has a bar in it, so what is asked for is never a resource's own name. (A slash would
+    not do: Envoy takes all before the last one for the route configuration's name.)
+    """
+    service = port.service
+    host = f"{service.subdomain}.{service.name}" if service.subdomain else service.name
+    number = "" if names.parse_outbound_routes(routes) else f":{port.port}"
+    return f"{routes}/{service.namespace}|{host}{number}"
+
+
+def virtual_host(model: AnyModel, namespace: str, name: str) -> OutboundHost | None:
+    """The virtual host behind `<routes>/<authority>`, as applications of a namespace write it, or
+    under its own name.
+
+    All usual spellings of a service are one virtual host, so that a proxy holds it once. An unusual
+    one (with a trailing dot, an address) has a virtual host of its own.
+    """
+    routes, _, authority = name.partition("/")
+    number = names.parse_outbound_routes(routes)
+    if number is None:
+        return None
+    directory = Directory(model)
+    asked = authority if "|" not in authority else _whole(authority)
+    port = directory.by_authority(asked, number, namespace)
+    if port is None or not port.protocol.is_http:
+        return None
+    rules = tuple(_outbound_rule(model, rule) for rule in model.routes[port.name].rules)
+    domains = tuple(
+        sorted(
+            spelling
+            for spelling in _spellings(port.name, number, namespace)
+            # In a namespace `a.b` may be another service's.
+            if directory.by_authority(spelling, number, namespace) == port
+        )
+    )
+    if asked.lower() not in domains:
+        return OutboundHost(name, (asked.lower(),), (name,), rules)
+    aliases = tuple(f"{routes}/{domain}" for domain in domains)
+    return OutboundHost(host_name(routes, port.name), domains, aliases, rules)
+
+
+def _whole(own_name: str) -> str:
+    """The authority of a virtual host's own name, as everybody writes it."""
+    namespace, _, host = own_name.partition("|")
+    host, colon, number = host.partition(":")
+    return f"{host}.{namespace}.svc.cluster.local{colon}{number}"
+
+
+def _spellings(port: PortName, number: int, namespace: str) -> Iterator[str]:
+    for host in spellings(port.service, namespace):
+        yield f"{host}:{port.port}"
+        if number or port.port == HTTP_PORT:
+            yield host
+
+
+def _outbound_rule(model: AnyModel, rule: RouteRule) -> OutboundRule:
+    return OutboundRule(
+        clusters=weighted_clusters(model, rule),
+        origin=rule.origin,
+        matches=rule.matches,
+        filters=rule.filters,
+        timeout_ms=rule.timeout_ms,
+    )
+
+
+def weighted_clusters(model: AnyModel, rule: RouteRule) -> tuple[tuple[str, int], ...]:
+    """The clusters that a rule's backends are, with their weights."""
+    found = ((model.services.get(backend.port), backend.weight) for backend in rule.backends)
+    return tuple((port.cluster_name, weight) for port, weight in found if port is not None)
+
+
+def service_cluster(
+    model: AnyModel, tls: TlsSettings, name: str
+) -> ServiceCluster | NowhereCluster | None:
+    """A cluster by its own name, or by the address `<ip>:<port>` of a TCP connection."""
+    port = _by_cluster_or_address(model, name)
+    if port is None:
+        return NowhereCluster(name) if is_socket_address(name) else None
+    return ServiceCluster(
+        name=name,
+        stat_name=port.cluster_name,
+        protocol=port.protocol,
+        sni=port.name.service.fqdn,
+        identities=port.identities,
+        tls=tls,
+        namespace=port.name.service.namespace,
+        service=port.name.service.name,
+    )
+
+
+def endpoints(model: AnyModel, name: str) -> Endpoints | None:
+    """The endpoints of a cluster have the cluster's name, and no two clusters share them: Envoy
+    asks once for a name, and a second cluster would wait for the answer that the first one had,
+    with everything on demand behind it (measured with Envoy 1.40).
+    """
+    port = _by_cluster_or_address(model, name)
+    if port is None:
+        return None
+    members = model.endpoints.get(port.name, ())
+    if port.headless and is_socket_address(name):
+        # One pod was chosen by its address: only that endpoint will do.
+        ip = name.rpartition(":")[0]
+        members = tuple(m for m in members if model.workloads[m.namespace, m.workload].ip == ip)
+    return Endpoints(name, members)
+
+
+def _by_cluster_or_address(model: AnyModel, name: str) -> ServicePort | None:
+    directory = Directory(model)
+    return directory.by_cluster(name) or directory.tcp_by_address(name)
