@@ -50,7 +50,7 @@ golden: .venv/dev ## Write the golden files anew; look at the difference before 
 	$(BIN)/pytest --update-golden -p no:randomly tests/unit -k golden $(ARGS)
 
 .PHONY: bench
-bench: .venv/dev ## Measure against the budgets; ARGS='NAME' for one of them
+bench: .venv/bench ## Measure against the budgets (needs Go); ARGS='NAME --quick' for one of them
 	$(BIN)/python -m bench $(ARGS)
 
 # --- Checking ----------------------------------------------------------------------------------
@@ -95,6 +95,7 @@ lock: .venv/python ## Lock the dependencies again; ARGS=--upgrade for new versio
 	lock constraints.txt pyproject.toml --extra local --group install; \
 	lock constraints-dev.txt --group dev --constraints constraints.txt; \
 	lock constraints-web.txt --group web --constraints constraints.txt --constraints constraints-dev.txt; \
+	lock constraints-bench.txt --group bench --constraints constraints.txt --constraints constraints-dev.txt; \
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	lock constraints-build.txt - --constraints constraints-dev.txt
 
@@ -131,4 +132,9 @@ clean: ## Remove everything that was installed, built or cached
 .venv/web: .venv/dev constraints-web.txt
 	@echo 'Installing the browser driver'
 	@$(PIP) install $(LOCKED) -r constraints-web.txt
+	@touch $@
+
+.venv/bench: .venv/dev constraints-bench.txt
+	@echo 'Installing what draws plots'
+	@$(PIP) install $(LOCKED) -r constraints-bench.txt
 	@touch $@

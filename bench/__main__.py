@@ -1,110 +1,87 @@
-"""Costs of the control plane's steps, in CPU time of this process, each measured twice.
+"""`python -m bench [NAME…]`: measure, print, and write `RESULTS.md`."""
 
-The second measurement of the same thing is the control: what the two differ by is noise.
-"""
-
-import gc
+import argparse
+import itertools
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from types import FrameType
 
-from bench.mesh import access, pod, snapshot
-from osm.core.compile.build import compile_model
-from osm.core.compile.options import CompileOptions
-from osm.core.envoy.catalog import Catalog, Credentials, Value
-from osm.core.envoy.render import render
-from osm.core.model.identity import ProxyIdentity
-from osm.core.model.mesh import Model
-from osm.core.xds import types
-from osm.core.xds.distribution import Distribution, Outcome
+import msgspec
 
-OPTIONS = CompileOptions(require_monitored_label=False)
-CREDENTIALS = Credentials({}, b"")
-REPLICAS = 5
-USED = 10
-ROUNDS = 5
+from bench import kernel
+from bench.cases.all import ALL
+from bench.cases.case import Case, RigCase, Size
+from bench.figures import Result, text_lines
+from bench.fleet import build_client
+from bench.report import keep, write_page
+from bench.rig import rig
+from osm.runtime.logs import send_logs_to
 
-
-def cpu_ms(work: Callable[[], object]) -> tuple[float, float]:
-    """The lowest of several rounds, and the same again as control."""
-
-    def best() -> float:
-        times = []
-        for _ in range(ROUNDS):
-            gc.collect()
-            started = time.process_time()
-            work()
-            times.append((time.process_time() - started) * 1000)
-        return min(times)
-
-    return best(), best()
+NAMES = tuple(case.name for case in ALL)
 
 
-def row(what: str, measured: tuple[float, float], note: str = "") -> None:
-    """Print one figure with its control."""
-    print(f"{what:<58} {measured[0]:>9.2f} {measured[1]:>9.2f}  {note}")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the cases that are named, or all; 1 when one could not be measured."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure against the budgets.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
+    parser.add_argument("--write", action="store_true", help="keep the results; write RESULTS.md")
+    asked = parser.parse_args(arguments)
+    if unknown := sorted(set(asked.names) - set(NAMES)):
+        parser.error(f"no such case: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    if asked.quick and asked.write:
+        parser.error("figures of small sizes are not worth keeping")
+    signal.signal(signal.SIGTERM, _stop)
+    send_logs_to(lambda _text, _is_error: None)
+    build_client()
+    failed = False
+    wanted = [case for case in ALL if not asked.names or case.name in asked.names]
+    for name, run in runs(wanted, Size(asked.quick)):
+        started = time.monotonic()
+        try:
+            result = run()
+        except Exception as error:  # noqa: BLE001 - the other cases are worth measuring
+            print(f"{name}: could not be measured: {error}", file=sys.stderr, flush=True)
+            failed = True
+            continue
+        result = msgspec.structs.replace(
+            result, machine=kernel.machine(), took_s=round(time.monotonic() - started, 1)
+        )
+        print("\n".join(text_lines(result)), flush=True)
+        if asked.write:
+            keep(result)
+    if asked.write:
+        write_page(NAMES)
+    return int(failed)
 
 
-def connected(model: Model, services: int) -> Distribution[ProxyIdentity, Value]:
-    """A proxy of each service's first pod, which calls ten services."""
-    distribution: Distribution[ProxyIdentity, Value] = Distribution(
-        Catalog(model, CREDENTIALS), render
-    )
-    for number in range(services):
-        proxy = model.workloads["bench", f"s{number}-0"].proxy
-        distribution.attach(number, proxy)
-        for name in distribution.own_names(number, types.LISTENER):
-            distribution.lookup(number, types.LISTENER, name)
-        distribution.lookup(number, types.ROUTE, "rds-inbound.8080")
-        for called in range(number + 1, number + 1 + USED):
-            name = f"s{called % services}"
-            distribution.lookup(number, types.VIRTUAL_HOST, f"rds-outbound.80/{name}.bench")
-            distribution.lookup(number, types.CLUSTER, f"bench/{name}|8080")
-            distribution.lookup(number, types.ENDPOINT, f"bench/{name}|8080")
-    return distribution
-
-
-def measure(services: int) -> None:
-    """Print the figures of a mesh of one size."""
-    whole = snapshot(services, REPLICAS)
-    model = compile_model(whole, OPTIONS)
-    row(
-        f"compile a model: {services} services, {services * REPLICAS} workloads",
-        cpu_ms(lambda: compile_model(whole, OPTIONS)),
-    )
-    distribution = connected(model, services)
-    for what, change in (
-        ("endpoint", [pod(0, 1, ready=False)]),
-        ("policy", access(0, "/x")),
+def runs(cases: Sequence[Case | RigCase], size: Size) -> Iterator[tuple[str, Callable[[], Result]]]:
+    """What to run, one after the other. Neighbours that need the same rig get the same one."""
+    for setting, group in itertools.groupby(
+        cases, lambda case: case.setting(size) if isinstance(case, RigCase) else None
     ):
-        measured, last = alternate(
-            distribution, [compile_model(whole.with_changes(change), OPTIONS), model]
-        )
-        row(
-            f"  one {what} changes, {services} proxies: find and build",
-            measured,
-            f"compared {last.compared}, built {last.built}, told {len(last.changes)}",
-        )
+        members = list(group)
+        if setting is None:
+            for case in members:
+                assert isinstance(case, Case)
+                yield case.name, partial(case.run, size)
+            continue
+        with rig(setting) as made:
+            for case in members:
+                assert isinstance(case, RigCase)
+                yield case.name, partial(case.run, made, size)
 
 
-def alternate(
-    distribution: Distribution[ProxyIdentity, Value], models: list[Model]
-) -> tuple[tuple[float, float], Outcome]:
-    """Update to one model and the other in turn; the cost, and what the last update did."""
-    outcomes: list[Outcome] = []
-
-    def flip() -> None:
-        models.reverse()
-        outcomes.append(distribution.update(Catalog(models[0], CREDENTIALS)))
-
-    return cpu_ms(flip), outcomes[-1]
-
-
-def main() -> None:
-    """Measure meshes of several sizes, and print a table."""
-    print(f"{'CPU ms, lowest of ' + str(ROUNDS) + ' rounds':<58} {'measured':>9} {'control':>9}")
-    for services in (10, 100, 1000):
-        measure(services)
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """End as Ctrl-C does: everything that was started is ended."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

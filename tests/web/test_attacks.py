@@ -123,7 +123,10 @@ def poison(view: MeshView) -> MeshView:
             poisoned(
                 proxy,
                 payload,
-                types=tuple(poisoned(kind, payload, refused=1) for kind in proxy.types[3:4]),
+                types=tuple(
+                    poisoned(kind, payload, refused=1, at_fault=(payload,))
+                    for kind in proxy.types[3:4]
+                ),
             )
             for payload in PAYLOADS
         ),

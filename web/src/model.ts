@@ -39,7 +39,16 @@ export interface ResourceTypeView {
   sent: number;
   acknowledged: number;
   refused: number;
+  /** Empty again when the proxy has taken something newer. */
   last_error: string;
+  subscribed: number;
+  wildcard: boolean;
+  bytes: number;
+  pending: number;
+  sent_ago_s: number | null;
+  acknowledged_ago_s: number | null;
+  /** The objects behind what it refuses. */
+  at_fault: string[];
 }
 
 export interface ProxyView {

@@ -21,7 +21,9 @@ STOP_GRACE_S = 0.2
 OPTIONS = (
     ("grpc.max_receive_message_length", MAXIMUM_REQUEST),
     ("grpc.max_send_message_length", -1),
-    # A peer that answers no ping for so long is gone, or reads nothing: its connection is closed.
+    # A peer that answers no ping for so long is gone: its connection is closed. Not so on a unix
+    # socket that the peer does not empty: there the ping waits behind the data, and the connection,
+    # with what the kernel holds of it (240 KB), stays until the peer goes (measured).
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

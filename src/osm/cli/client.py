@@ -15,7 +15,7 @@ from osm.core.explain.explanation import Explanation, Question
 from osm.core.explain.view import MeshView
 from osm.core.model.origin import Finding
 from osm.errors import ConfigError, InvalidObjects, NotRunningError, OsmError, UsageError
-from osm.ports import AppliedObject, LogLine
+from osm.ports import AppliedObject, ExpectedResource, LogLine
 
 _Answer = TypeVar("_Answer")
 _PREFIX = "/api/v1"
@@ -36,6 +36,10 @@ class _Objects(msgspec.Struct, frozen=True):
 
 class _Results(msgspec.Struct, frozen=True):
     results: tuple[AppliedObject, ...]
+
+
+class _Expected(msgspec.Struct, frozen=True):
+    items: tuple[ExpectedResource, ...]
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -119,6 +123,10 @@ class MeshClient:
         if parameters:
             address += "?" + quote(parameters, safe="=&%+")
         return self._request("GET", address)
+
+    def proxy_expected(self, namespace: str, name: str) -> tuple[ExpectedResource, ...]:
+        """Return what a proxy should run: the present form of what it holds."""
+        return self._get(f"/proxies/{quote(namespace)}/{quote(name)}/expected", _Expected).items
 
     def logs(self, workload: str, *, tail: int, follow: bool) -> Iterator[LogLine]:
         """Give the last lines that a workload and its proxy printed, and then each new one."""

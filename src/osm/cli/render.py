@@ -96,6 +96,14 @@ def milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{number(value)}ms"
 
 
+def size(count: int) -> str:
+    """Write a number of bytes: 512B, 3.4KiB, 12MiB."""
+    if count < 1024:
+        return f"{count}B"
+    kibibytes = count / 1024
+    return f"{number(kibibytes)}KiB" if kibibytes < 1024 else f"{number(kibibytes / 1024)}MiB"
+
+
 def duration(seconds: float) -> str:
     """Write a duration as people say it: 42s, 3m12s, 2h5m."""
     whole = max(0, int(seconds))

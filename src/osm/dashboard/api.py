@@ -18,7 +18,7 @@ from osm.dashboard.answers import json_answer, trouble
 from osm.dashboard.feed import Feed
 from osm.dashboard.streams import CountedStream, log_lines
 from osm.errors import UsageError
-from osm.ports import AppliedObject, MeshApi
+from osm.ports import AppliedObject, ExpectedResource, MeshApi
 
 _MAX_TAIL = 10_000
 T = TypeVar("T")
@@ -50,6 +50,12 @@ class Results(msgspec.Struct, frozen=True):
     results: tuple[AppliedObject, ...]
 
 
+class ExpectedResources(msgspec.Struct, frozen=True):
+    """What `GET /proxies/<namespace>/<name>/expected` answers."""
+
+    items: tuple[ExpectedResource, ...]
+
+
 class Session(msgspec.Struct, frozen=True):
     """What the page needs before it may ask questions: the token of this run."""
 
@@ -75,6 +81,7 @@ class Api:
             Route("/delete", self.delete, methods=["POST"]),
             Route("/explain", self.explain, methods=["POST"]),
             Route("/proxies/{namespace}/{name}/envoy/{path:path}", self.proxy_admin),
+            Route("/proxies/{namespace}/{name}/expected", self.proxy_expected),
             Route("/logs", self.logs),
             Route("/shutdown", self.shutdown, methods=["POST"]),
             Route("/session", self.session),
@@ -118,6 +125,10 @@ class Api:
         proxy = proxy_name(request.path_params["namespace"], request.path_params["name"])
         answer = await self._mesh.proxy_admin(proxy, admin_path(path, query))
         return Response(answer, media_type=media_type(path, query))
+
+    async def proxy_expected(self, request: Request) -> Response:
+        proxy = proxy_name(request.path_params["namespace"], request.path_params["name"])
+        return json_answer(ExpectedResources(tuple(self._mesh.proxy_expected(proxy))))
 
     async def logs(self, request: Request) -> Response:
         if self._feed.is_full:

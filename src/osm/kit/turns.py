@@ -1,7 +1,8 @@
 """Keeps the event loop responsive while hundreds of tasks have work at the same moment."""
 
 import asyncio
-from collections import deque
+from heapq import heappop, heappush
+from itertools import count
 from time import perf_counter
 
 RELEASED = 64
@@ -17,7 +18,8 @@ class Turns:
 
     def __init__(self, slice_s: float = 0.05) -> None:
         self._slice_s = slice_s
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._tickets = count()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._open = False
         self._taken = 0
         self._until = 0.0
@@ -25,16 +27,15 @@ class Turns:
     async def take(self) -> None:
         """Return when there is time for a piece of work, which should follow without waiting."""
         if self._waiting or not self._has_time():
-            await self._wait(asyncio.get_running_loop().create_future(), first=False)
+            ticket = next(self._tickets)
+            await self._wait(ticket)
             while not self._has_time():
-                await self._wait(asyncio.get_running_loop().create_future(), first=True)
+                await self._wait(ticket)
         self._taken += 1
 
-    async def _wait(self, turn: "asyncio.Future[None]", *, first: bool) -> None:
-        if first:
-            self._waiting.appendleft(turn)
-        else:
-            self._waiting.append(turn)
+    async def _wait(self, ticket: int) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (ticket, turn))
         await turn
 
     def _has_time(self) -> bool:
@@ -56,7 +57,7 @@ class Turns:
         self._begin()
         released = 0
         while self._waiting and released < RELEASED:
-            turn = self._waiting.popleft()
+            _, turn = heappop(self._waiting)
             if not turn.done():  # it is when its task was cancelled
                 turn.set_result(None)
                 released += 1

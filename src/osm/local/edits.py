@@ -1,7 +1,6 @@
 """What applying and deleting objects means for the mesh's files. Plans only, no writing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -23,7 +22,7 @@ _LONGEST_STEM = 200
 class Plan(msgspec.Struct, frozen=True):
     """New texts of files (None: the file goes), and what became of each object."""
 
-    texts: Mapping[Path, str | None]
+    texts: Mapping[str, str | None]
     results: tuple[AppliedObject, ...]
 
 
@@ -69,21 +68,22 @@ def _repeated(manifests: Sequence[Manifest]) -> list[Finding]:
 
 
 def plan_apply(
-    text: str, states: Mapping[Path, FileState], directory: Path, taken: Iterable[Path]
+    text: str, states: Mapping[str, FileState], directory: str, taken: Iterable[str]
 ) -> Plan:
     """Replace objects where they stand; give each new one a file of its own in `directory`.
 
     Raises InvalidObjects when an object is bad, or stands in a file that cannot be read at present.
     """
     parsed = read_input(text)
-    texts: dict[Path, str] = {}
-    names: dict[Path, str] = {}
-    results: list[tuple[Key, str, Path]] = []
+    places = _Places(states)
+    texts: dict[str, str] = {}
+    names: dict[str, str] = {}
+    results: list[tuple[Key, str, str]] = []
     occupied = {*taken, *states}
     for manifest in parsed.manifests:
         key = manifest.key
         body = document_of(text, key) or to_yaml(manifest.raw)
-        path = _place(key, states)
+        path = places.of(key)
         if path is None:
             path = _free_path(key, directory, occupied)
             occupied.add(path)
@@ -95,7 +95,7 @@ def plan_apply(
             before = _now(path, texts, states)
             texts[path] = replace_document(before, key, body)
             results.append((key, "configured", path))
-        names[path] = states[path].name if path in states else str(path)
+        names[path] = states[path].name if path in states else path
     wheres = {
         path: {m.key: m.where for m in parse(_now(path, texts, states), file=name).manifests}
         for path, name in names.items()
@@ -107,15 +107,15 @@ def plan_apply(
     )
 
 
-def _now(path: Path, texts: Mapping[Path, str], states: Mapping[Path, FileState]) -> str:
+def _now(path: str, texts: Mapping[str, str], states: Mapping[str, FileState]) -> str:
     return texts[path] if path in texts else states[path].text
 
 
 def _check(
-    texts: Mapping[Path, str],
-    states: Mapping[Path, FileState],
-    wheres: Mapping[Path, Mapping[Key, str]],
-    results: Sequence[tuple[Key, str, Path]],
+    texts: Mapping[str, str],
+    states: Mapping[str, FileState],
+    wheres: Mapping[str, Mapping[Key, str]],
+    results: Sequence[tuple[Key, str, str]],
 ) -> None:
     """Refuse an edit that would lose an object. Only a fault of ours can bring that about."""
     for path in texts:
@@ -125,46 +125,65 @@ def _check(
             raise ConfigError(f"{path}: the edit would lose {min(lost)}; nothing was changed")
 
 
-def plan_delete(keys: Sequence[Key], states: Mapping[Path, FileState]) -> Plan:
+def plan_delete(keys: Sequence[Key], states: Mapping[str, FileState]) -> Plan:
     """Take objects out of every file that has them; a file without anything left goes.
 
     Raises UsageError for an object that is nowhere.
     """
-    texts: dict[Path, str | None] = {}
+    texts: dict[str, str | None] = {}
+    places = _Places(states)
     for key in dict.fromkeys(keys):
-        if _place(key, states) is None:
+        if places.of(key) is None:
             raise UsageError(f"{key} does not exist", hint="`osm get all` shows what there is.")
-        for path, state in states.items():
-            before = texts.get(path, state.text)
-            if before is not None and state.defines(key):
+        for path in places.all_of(key):
+            before = texts[path] if path in texts else states[path].text
+            if before is not None:
                 after = remove_document(before, key)
                 texts[path] = after if after.strip("\ufeff \t\r\n-.") else None
     return Plan(texts, tuple(AppliedObject(key, "deleted") for key in dict.fromkeys(keys)))
 
 
-def _place(key: Key, states: Mapping[Path, FileState]) -> Path | None:
-    """The file whose definition of an object counts, or the first that has it broken."""
-    good = (p for p, state in states.items() if any(m.key == key for m in state.good))
-    broken = (p for p, state in states.items() if key in state.broken)
-    path = next(good, None) or next(broken, None)
-    if path is None:
-        for state in states.values():
-            if any(manifest.key == key for manifest in state.kept):
-                raise InvalidObjects(
-                    f"{key} stands in {state.name}, which cannot be read; repair that file first",
-                    state.findings,
-                )
-    return path
+class _Places:
+    """Where objects stand."""
+
+    def __init__(self, states: Mapping[str, FileState]) -> None:
+        self._states = states
+        self._good: dict[Key, list[str]] = {}
+        self._broken: dict[Key, list[str]] = {}
+        self._kept: dict[Key, list[str]] = {}
+        for path, state in states.items():
+            for found, keys in (
+                (self._good, (manifest.key for manifest in state.good)),
+                (self._broken, state.broken),
+                (self._kept, (manifest.key for manifest in state.kept)),
+            ):
+                for key in keys:
+                    found.setdefault(key, []).append(path)
+
+    def all_of(self, key: Key) -> Iterable[str]:
+        """Every file that defines an object, right or wrong."""
+        return dict.fromkeys((*self._good.get(key, ()), *self._broken.get(key, ())))
+
+    def of(self, key: Key) -> str | None:
+        """The file whose definition of an object counts, or the first that has it broken."""
+        path = next(iter(self.all_of(key)), None)
+        if path is None and key in self._kept:
+            state = self._states[self._kept[key][0]]
+            raise InvalidObjects(
+                f"{key} stands in {state.name}, which cannot be read; repair that file first",
+                state.findings,
+            )
+        return path
 
 
-def _free_path(key: Key, directory: Path, occupied: set[Path]) -> Path:
+def _free_path(key: Key, directory: str, occupied: set[str]) -> str:
     # Kinds that we only store may have names that are no file names.
     parts = ".".join(part for part in (key.kind, key.namespace, key.name) if part).lower()
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in parts)
     stem = stem.lstrip(".")[:_LONGEST_STEM] or "object"
-    path, number = directory / f"{stem}.yaml", 2
+    path, number = f"{directory}/{stem}.yaml", 2
     while path in occupied:
-        path, number = directory / f"{stem}-{number}.yaml", number + 1
+        path, number = f"{directory}/{stem}-{number}.yaml", number + 1
     return path
 
 

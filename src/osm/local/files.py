@@ -1,40 +1,34 @@
 """The mesh's objects as YAML files: watched, and edited for `osm apply` and `osm delete`.
 
 Nothing here knows what an object means (`osm.core.api`); how files become objects is `collection`,
-what an edit does to them `edits`, where they are `folder`.
+what an edit does to them `edits`, where they are `folder`, when they change `watcher` and `looks`.
 """
 
 import asyncio
 import contextlib
+import math
 import os
-import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-
-from watchfiles import awatch
 
 from osm.core.api.manifest import Key
 from osm.core.model.origin import Finding
 from osm.errors import ConfigError
-from osm.local.collection import (
-    Collection,
-    FileState,
-    collect,
-    difference,
-    read_state,
-    unreadable_state,
-)
+from osm.local.collection import Collection, FileState, read_state, unreadable_state
 from osm.local.edits import Plan, plan_apply, plan_delete
-from osm.local.folder import Listing, list_files, read_file
+from osm.local.folder import FoundFile, find_file, list_files, read_file
+from osm.local.looks import Looks, is_as_known
+from osm.local.watcher import Watcher
+from osm.local.writing import write_all
 from osm.ports import AppliedObject, Change
 
-_STEP_MS = 20
-"""How long a burst of events must pause before we look."""
-_BURST_MS = 100
 _CONFIRM_S = 0.06
 """Nothing is withdrawn before it was missing twice: editors empty a file, then write it."""
-_LOOK_ANYWAY_S = 1.0
-"""Also for what the system does not report: directories made anew, network file systems."""
+_TOGETHER = 100
+"""Files that are read at once. What more of them hold comes in several changes."""
+
+States = Mapping[str, FileState | None]
+"""Of files by path; None: there is no file."""
 
 
 class FileSource:
@@ -43,45 +37,77 @@ class FileSource:
     def __init__(self, paths: Sequence[Path], *, directory: Path) -> None:
         self._paths = tuple(paths)
         self._directory = directory
-        self._states: Mapping[Path, FileState] = {}
+        self._collection = Collection()
+        self._following: tuple[Watcher, Looks] | None = None
         self._bell = asyncio.Event()
         self._editing = asyncio.Lock()
 
     async def watch(self) -> AsyncIterator[Change]:
-        """Everything first, then each change within a few hundredths of a second of the edit.
+        """Everything first, then each change within a few milliseconds of the end of the edit.
 
         What becomes broken stays as it was; what goes is withdrawn a little later than a change.
         """
-        shown: Collection | None = None
-        ringers: _Ringers | None = None
+        loop = asyncio.get_running_loop()
+        self._collection = collection = Collection()
+        watcher = Watcher(self._bell.set)
+        looks = Looks(self._paths, self._directory, watcher, self._bell.set)
+        self._following = watcher, looks
+        doubts: dict[str, float] = {}
         try:
+            look = await looks.first()
+            everything = await asyncio.to_thread(self._read, look.changed)
+            yield collection.update(everything, look.findings) or Change()
             while True:
+                # What seems to be gone may only have moved: a look that is awaited comes first.
+                dues = () if looks.are_awaited else doubts.values()
+                await self._rest(min((looks.due, *dues)))
                 self._bell.clear()
-                listing, states = await asyncio.to_thread(self._look)
-                if ringers is None or ringers.roots != listing.roots:
-                    if ringers is not None:
-                        await ringers.stop()
-                    ringers = _Ringers(self._bell, listing, self._paths)
-                    await asyncio.sleep(0)  # lets the watchers start
-                    # Files may have changed between the look and the start of the watchers.
-                    listing, states = await asyncio.to_thread(self._look)
-                now = collect(states.values(), listing.findings)
-                if shown is not None and shown.objects.keys() - now.objects.keys():
-                    await asyncio.sleep(_CONFIRM_S)
-                    listing, states = await asyncio.to_thread(self._look)
-                    now = collect(states.values(), listing.findings)
-                self._states = states
-                change = difference(shown, now)
-                shown = now
-                if change is not None:
-                    yield change
-                # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_ANYWAY_S):
-                        await self._bell.wait()
+                news = watcher.take()
+                looks.wanted |= news.anywhere
+                changed = dict(news.paths)
+                if not looks.are_awaited:
+                    due = [path for path, when in doubts.items() if when <= loop.time()]
+                    changed |= {path: collection.states[path].name for path in due}
+                if (ended := looks.take()) is not None:
+                    look = ended
+                    changed |= look.changed
+                if looks.due <= loop.time():
+                    looks.begin(collection.states)
+                complaints = look.complaints
+                for some in _batches(changed):
+                    states = await asyncio.to_thread(self._read, some)
+                    # Links, and what they replace or are replaced by, are a matter of the whole.
+                    looks.wanted |= any(
+                        name in complaints or (states[path] is None and os.path.lexists(path))
+                        for path, name in some.items()
+                        if path in news.paths
+                    )
+                    believed = _believe(collection, states, doubts, loop.time())
+                    change = collection.update(believed, look.findings)
+                    if change is not None:
+                        yield change
         finally:
-            if ringers is not None:
-                await ringers.stop()
+            self._following = None
+            await looks.close()
+            watcher.close()
+
+    async def _rest(self, until: float) -> None:
+        # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until if until < math.inf else None):
+                await self._bell.wait()
+
+    def _read(self, files: Mapping[str, str]) -> dict[str, FileState | None]:
+        """What files contribute now, on top of what was last taken over."""
+        found = {path: find_file(path, name) for path, name in files.items()}
+        return {path: self._state(file) if file else None for path, file in found.items()}
+
+    def _state(self, file: FoundFile) -> FileState:
+        before = self._collection.states.get(file.path)
+        content = read_file(file)
+        if isinstance(content, Finding):
+            return unreadable_state(file.name, content, before)
+        return read_state(file.name, content.data, content.signature, before)
 
     async def apply(self, text: str, *, dry_run: bool = False) -> Sequence[AppliedObject]:
         """Write objects to their files. All or none: raises InvalidObjects and changes nothing."""
@@ -94,124 +120,59 @@ class FileSource:
     async def delete(self, keys: Sequence[Key]) -> Sequence[AppliedObject]:
         """Remove objects from their files. Raises UsageError for one that does not exist."""
         async with self._editing:
-            plan = await asyncio.to_thread(lambda: plan_delete(keys, self._look()[1]))
+            plan = await asyncio.to_thread(lambda: plan_delete(keys, self._present_states()))
             await self._carry_out(plan)
         return plan.results
 
     def _plan_apply(self, text: str) -> Plan:
-        taken: list[Path] = []
+        directory = self._directory.resolve()
+        taken: list[str] = []
         with contextlib.suppress(OSError):  # it need not be there yet; writing says what is wrong
-            taken = list(self._directory.resolve().iterdir())
-        return plan_apply(text, self._look()[1], self._directory.resolve(), taken)
+            taken = [str(path) for path in directory.iterdir()]
+        return plan_apply(text, self._present_states(), str(directory), taken)
+
+    def _present_states(self) -> Mapping[str, FileState]:
+        """The files as they are at this moment, in order."""
+        known = dict(self._collection.states)  # which changes while this thread looks
+        listing = list_files(self._paths, optional=(self._directory,))
+        return {
+            file.path: known[file.path] if is_as_known(file, known) else self._state(file)
+            for file in listing.files
+        }
 
     async def _carry_out(self, plan: Plan) -> None:
+        texts = {Path(path): text for path, text in plan.texts.items()}
         try:
-            await asyncio.to_thread(_write_all, plan.texts)
+            await asyncio.to_thread(write_all, texts)
         except OSError as error:
             raise ConfigError(
                 f"{error.filename or self._directory}: cannot be written: {error.strerror}",
                 hint="Check the permissions and the free space there.",
             ) from error
-        self._bell.set()
-
-    def _look(self) -> tuple[Listing, Mapping[Path, FileState]]:
-        """The files as they are now, on top of what was last taken over."""
-        listing = list_files(self._paths, optional=(self._directory,))
-        states: dict[Path, FileState] = {}
-        for file in listing.files:
-            before = self._states.get(file.path)
-            if (
-                before is not None
-                and before.signature == file.signature
-                and before.name == file.name
-            ):
-                states[file.path] = before
-                continue
-            content = read_file(file)
-            states[file.path] = (
-                unreadable_state(file.name, content, before)
-                if isinstance(content, Finding)
-                else read_state(file.name, content.data, content.signature, before)
-            )
-        return listing, states
+        if self._following is None:
+            return
+        watcher, looks = self._following
+        if not all(watcher.hears(str(path.parent)) for path in texts):
+            looks.wanted = True
+            self._bell.set()
 
 
-class _Ringers:
-    """Ring a bell when something happens below directories, or to files that were named alone."""
-
-    def __init__(self, bell: asyncio.Event, listing: Listing, paths: Sequence[Path]) -> None:
-        self.roots = listing.roots
-        self._bell = bell
-        self._stop = asyncio.Event()
-        directories = {Path(name) for name, _, _ in listing.roots}
-        # A file is watched through its directory: editors put a new file in its place.
-        files = {path.absolute() for path in paths if path not in directories}
-        parents = {path.parent for path in files if path.parent.is_dir()}
-        self._tasks = [
-            asyncio.create_task(self._ring(targets, recursive=recursive, only=only))
-            for targets, recursive, only in (
-                (directories, True, None),
-                (parents, False, {str(path) for path in files}),
-            )
-            if targets
-        ]
-
-    async def _ring(self, targets: set[Path], *, recursive: bool, only: set[str] | None) -> None:
-        # Without a watcher (too many of them on this machine, or a directory that just went) the
-        # regular look finds changes, later.
-        with contextlib.suppress(OSError, RuntimeError):
-            async for _ in awatch(
-                *targets,
-                watch_filter=lambda _, path: only is None or path in only,
-                step=_STEP_MS,
-                debounce=_BURST_MS,
-                recursive=recursive,
-                stop_event=self._stop,
-                ignore_permission_denied=True,
-            ):
-                self._bell.set()
-
-    async def stop(self) -> None:
-        self._stop.set()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+def _believe(
+    collection: Collection, states: States, doubts: dict[str, float], now: float
+) -> States:
+    """The states to take over. What takes an object away must do so again, later than its doubt."""
+    confirmed = {path for path in states if doubts.get(path, math.inf) <= now}
+    losing = collection.losing(states, believed=confirmed)
+    for path in states:
+        if path in losing:
+            doubts.setdefault(path, now + _CONFIRM_S)
+        else:
+            doubts.pop(path, None)
+    return {path: state for path, state in states.items() if path not in losing}
 
 
-def _write_all(texts: Mapping[Path, str | None]) -> None:
-    """Write every file beside its place first, so that a full disk changes nothing."""
-    ready: list[tuple[str, Path]] = []
-    try:
-        for path, text in texts.items():
-            if text is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                ready.append((_write_beside(path, text), path))
-        while ready:
-            temporary, path = ready.pop()
-            Path(temporary).replace(path)
-    finally:
-        for temporary, _ in ready:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-    for path, text in texts.items():
-        if text is None:
-            path.unlink(missing_ok=True)
-    for directory in {path.parent for path in texts}:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _write_beside(path: Path, text: str) -> str:
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    descriptor, temporary = tempfile.mkstemp(prefix=".osm-", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(text.encode())
-            os.fchmod(stream.fileno(), mode)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return temporary
+def _batches(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Parts of a mapping; one of them, even when it is empty."""
+    items = tuple(files.items())
+    for start in range(0, max(len(items), 1), _TOGETHER):
+        yield dict(items[start : start + _TOGETHER])

@@ -5,6 +5,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -19,10 +20,10 @@ _SETTLED_S = 0.05
 Signature = tuple[int, int, int, int]
 
 
-class FoundFile(msgspec.Struct, frozen=True):
+class FoundFile(msgspec.Struct, frozen=True, gc=False):
     """A file: `path` is real and absolute, `name` what people call it."""
 
-    path: Path
+    path: str
     name: str
     signature: Signature
     size: int
@@ -33,8 +34,6 @@ class Listing(msgspec.Struct, frozen=True):
 
     files: tuple[FoundFile, ...]
     findings: tuple[Finding, ...] = ()
-    roots: tuple[tuple[str, int, int], ...] = ()
-    """Directories by name, device and number: it differs once a directory was made anew."""
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -44,16 +43,29 @@ class Content(msgspec.Struct, frozen=True):
     signature: Signature | None
 
 
-def list_files(roots: Sequence[Path], *, optional: Sequence[Path] = ()) -> Listing:
+class Visitor(Protocol):
+    """Is told of each place before it is looked at, so that nothing happens there unseen."""
+
+    def directory(self, path: str, name: str) -> None:
+        """A directory whose files count; `name` is what people call it."""
+
+    def entry(self, path: str) -> None:
+        """One place that counts whatever its name is: a file, or a root that is not there."""
+
+
+def list_files(
+    roots: Sequence[Path], *, optional: Sequence[Path] = (), visitor: Visitor | None = None
+) -> Listing:
     """List every `.yaml` and `.yml` file below the roots; a root that is a file counts as it is.
 
     Hidden files and directories are left out, and so are symbolic links, with a finding. A root in
     `optional` need not exist.
     """
-    found: dict[Path, FoundFile] = {}
+    found: dict[str, FoundFile] = {}
     findings: list[Finding] = []
-    identities = []
     for root in dict.fromkeys((*roots, *optional)):
+        if visitor is not None and not root.is_dir():
+            visitor.entry(str(root.absolute()))
         try:
             status = root.stat()
         except OSError as error:
@@ -61,12 +73,11 @@ def list_files(roots: Sequence[Path], *, optional: Sequence[Path] = ()) -> Listi
                 findings.append(_unreadable(str(root), error))
             continue
         if stat.S_ISDIR(status.st_mode):
-            identities.append((str(root), status.st_dev, status.st_ino))
-            for file in _walk(root, root.resolve(), findings):
+            for file in _walk(str(root), os.path.realpath(root), findings, visitor):
                 found.setdefault(file.path, file)
         elif stat.S_ISREG(status.st_mode):
-            path = root.resolve()
-            found.setdefault(path, FoundFile(path, str(root), _signature(status), status.st_size))
+            path = os.path.realpath(root)
+            found.setdefault(path, _found(path, str(root), status))
         else:
             findings.append(
                 Finding(
@@ -79,32 +90,50 @@ def list_files(roots: Sequence[Path], *, optional: Sequence[Path] = ()) -> Listi
                 )
             )
     files = sorted(found.values(), key=lambda file: file.name)
-    return Listing(tuple(files), tuple(findings), tuple(identities))
+    return Listing(tuple(files), tuple(findings))
 
 
-def _walk(shown: Path, real: Path, findings: list[Finding]) -> Iterator[FoundFile]:
+def _walk(
+    shown: str, real: str, findings: list[Finding], visitor: Visitor | None
+) -> Iterator[FoundFile]:
+    if visitor is not None:
+        visitor.directory(real, shown)
     try:
-        entries = sorted(os.scandir(real), key=lambda entry: entry.name)
+        with os.scandir(real) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
     except OSError as error:
-        findings.append(_unreadable(str(shown), error))
+        findings.append(_unreadable(shown, error))
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        name = shown / entry.name
+        name = entry.path if shown == real else name_in(shown, entry.name)
+        is_yaml = entry.name.endswith(SUFFIXES)
         try:
-            if entry.is_symlink():
-                if entry.name.endswith(SUFFIXES):
-                    findings.append(_symlink(str(name)))
-            elif entry.is_dir():
-                yield from _walk(name, real / entry.name, findings)
-            elif entry.is_file() and entry.name.endswith(SUFFIXES):
-                status = entry.stat()
-                yield FoundFile(real / entry.name, str(name), _signature(status), status.st_size)
+            if entry.is_symlink() and is_yaml:
+                findings.append(_symlink(name))
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _walk(name, entry.path, findings, visitor)
+            elif is_yaml and entry.is_file():
+                yield _found(entry.path, name, entry.stat())
         except FileNotFoundError:
             continue  # it went while we looked
         except OSError as error:
-            findings.append(_unreadable(str(name), error))
+            findings.append(_unreadable(name, error))
+
+
+def name_in(directory: str, entry: str) -> str:
+    """What people call an entry of a directory that they call `directory`."""
+    return entry if directory == "." else os.path.join(directory, entry)  # noqa: PTH118 - texts
+
+
+def find_file(path: str, name: str) -> FoundFile | None:
+    """The file at a path that `list_files` would go to. None when there is no regular file."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return _found(path, name, status) if stat.S_ISREG(status.st_mode) else None
 
 
 def read_file(file: FoundFile) -> Content | Finding:
@@ -119,13 +148,28 @@ def read_file(file: FoundFile) -> Content | Finding:
             file.name,
         )
     try:
-        with file.path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            data = stream.read(LARGEST + 1)
+        # What is no file any more must not make us wait, or lead elsewhere.
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            data = _read_all(descriptor, file.size)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         return _unreadable(file.name, error)
     settled = time.time() - status.st_mtime > _SETTLED_S
     return Content(data, _signature(status) if settled else None)
+
+
+def _read_all(descriptor: int, expected: int) -> bytes:
+    data = os.read(descriptor, expected + 1)
+    while len(data) <= LARGEST and (more := os.read(descriptor, LARGEST)):
+        data += more
+    return data
+
+
+def _found(path: str, name: str, status: os.stat_result) -> FoundFile:
+    return FoundFile(path, name, _signature(status), status.st_size)
 
 
 def _signature(status: os.stat_result) -> Signature:

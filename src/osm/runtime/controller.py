@@ -115,5 +115,5 @@ async def run_controller(
 async def _no_admin(namespace: str, name: str, _path: str) -> tuple[int, bytes]:
     raise UsageError(
         f"the proxy {namespace}/{name} was started by somebody else",
-        hint="Ask its admin interface where it runs.",
+        hint="Ask its admin interface where it runs; `osm proxy diff --dump` reads the answer.",
     )

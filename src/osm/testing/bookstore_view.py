@@ -14,12 +14,11 @@ from osm.core.explain.view import (
     EdgeView,
     MeshView,
     ObjectView,
-    ProxyView,
     PushView,
-    ResourceTypeView,
     WorkloadView,
 )
 from osm.core.model.origin import Finding, Origin, Severity
+from osm.testing.bookstore_proxies import proxy_views
 
 TRUST_DOMAIN = "cluster.local"
 REMEDY = """\
@@ -111,7 +110,9 @@ def bookstore_view(elapsed_s: float, started: datetime, *, page: str = "") -> Me
         directory="~/bookstore",
         workloads=_workloads(elapsed_s),
         edges=_edges(elapsed_s),
-        proxies=_proxies(elapsed_s, now),
+        proxies=proxy_views(
+            elapsed_s, now, [(each[0], each[1], each[3]) for each in _WORKLOADS], TRUST_DOMAIN
+        ),
         objects=_objects(),
         denials=_denials(elapsed_s, now),
         findings=(_FINDING, _WARNING),
@@ -198,39 +199,6 @@ def _edges(elapsed_s: float) -> tuple[EdgeView, ...]:
         remedy=REMEDY,
     )  # fmt: skip
     return to_v1, to_v2, stolen, restock, restock_v2, stored
-
-
-def _proxies(elapsed_s: float, now: datetime) -> tuple[ProxyView, ...]:
-    proxies = []
-    for namespace, name, _, account, *_ in _WORKLOADS:
-        refused = name == "bookstore-v2"
-        starting = elapsed_s < 2 and name == "mysql-0"
-        error = (
-            "Proto constraint validation failed (RouteConfiguration.virtual_hosts[0].routes[2]): "
-            "embedded message failed validation | regex: no argument for repetition operator: *"
-        )
-        proxies.append(
-            ProxyView(
-                namespace=namespace,
-                name=name,
-                identity=f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{account}",
-                connected=not starting,
-                in_sync=not (refused or starting),
-                version="1.40.0",
-                connected_s=max(0.0, elapsed_s - 1.5),
-                certificate_expires=_text(now + timedelta(hours=23, minutes=12)),
-                types=(
-                    ResourceTypeView("cluster", 4, 6, 6, 0),
-                    ResourceTypeView("endpoint", 3, 9, 9, 0),
-                    ResourceTypeView("listener", 2, 2, 2, 0),
-                    ResourceTypeView("route", 3, 8, 7, 1, error)
-                    if refused
-                    else ResourceTypeView("route", 3, 8, 8, 0),
-                    ResourceTypeView("secret", 3, 3, 3, 0),
-                ),
-            )
-        )
-    return tuple(proxies)
 
 
 def _objects() -> tuple[ObjectView, ...]:

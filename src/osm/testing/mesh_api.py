@@ -5,15 +5,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
-import msgspec
 import yaml
 
 from osm.core.api.manifest import Key, Manifest
 from osm.core.explain.explanation import Explanation, Question, Step
 from osm.core.explain.view import MeshView, ObjectView
 from osm.core.model.origin import Finding, Origin, Severity
-from osm.errors import InvalidObjects, UsageError
-from osm.ports import AppliedObject, LogLine
+from osm.errors import InvalidObjects, PlatformError, UsageError
+from osm.ports import AppliedObject, ExpectedResource, LogLine
+from osm.testing import proxy_dump
+from osm.testing.bookstore_proxies import expected_resources, running_resources
 from osm.testing.bookstore_view import DENY_REASON, REMEDY, bookstore_view
 
 
@@ -31,6 +32,8 @@ class FakeMeshApi:
         change: Callable[[MeshView], MeshView] = lambda view: view,
     ) -> None:
         self.change = change
+        self.running: Callable[[str], Sequence[ExpectedResource]] = running_resources
+        """What the proxy of a workload runs."""
         self.calls: list[str] = []
         self.page = ""
         self._clock = clock
@@ -99,9 +102,20 @@ class FakeMeshApi:
     async def proxy_admin(self, proxy: str, path: str) -> bytes:
         if not any(proxy == f"{item.namespace}/{item.name}" for item in self.view().proxies):
             raise UsageError(f"There is no proxy {proxy!r}.", hint="See `osm proxy list`.")
+        running = self.running(proxy.partition("/")[2])
         if path.startswith("config_dump"):
-            return msgspec.json.encode({"configs": [], "proxy": proxy})
+            return proxy_dump.config_dump(running, proxy=proxy)
+        if path == "runtime":
+            return proxy_dump.runtime(running)
         return f"{proxy} {path}\n".encode()
+
+    def proxy_expected(self, proxy: str) -> Sequence[ExpectedResource]:
+        found = [p for p in self.view().proxies if proxy == f"{p.namespace}/{p.name}"]
+        if not found:
+            raise UsageError(f"There is no proxy {proxy!r}.", hint="See `osm proxy list`.")
+        if not found[0].connected:
+            raise PlatformError(f"the proxy {proxy} is not connected to the control plane")
+        return expected_resources(found[0].name)
 
     async def logs(self, workload: str, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         namespace, _, name = workload.rpartition("/")

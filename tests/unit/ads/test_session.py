@@ -1,5 +1,6 @@
 """Sessions of proxies with a control plane, without sockets: requests in, responses out."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -12,7 +13,7 @@ from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm._envoy.envoy.service.runtime.v3 import rtds_pb2
 from osm.ads.control_plane import ControlPlane, Published, Refused
-from osm.ads.session import Session
+from osm.ads.session import REQUEST, Session
 from osm.core.api.manifest import Key
 from osm.core.compile.build import Compiler
 from osm.core.envoy import names
@@ -318,3 +319,50 @@ async def test_dropping_the_wildcard_ends_what_it_brought() -> None:
     await shop.ask(types.CLUSTER, resource_names_unsubscribe=["*"])
     published = plane.publish(*SHOP, service("more", 90, app="shop", ip="10.1.0.9"))
     assert published.streams == 0 and await shop.receive() == []
+
+
+async def test_each_type_tells_what_the_proxy_asked_for_what_it_holds_and_how_it_answered() -> None:
+    plane = Plane()
+    buyer = plane.connect("buyer")
+    now = time.monotonic()
+    answer = await buyer.ask(types.ENDPOINT, "default/shop|80", "default/none|1")
+    await buyer.ask(types.CLUSTER)
+    (status,) = [s for s in buyer.session.type_status(now + 10) if s.type_url == types.ENDPOINT]
+    assert (status.subscribed, status.wildcard, status.held) == (2, False, 1)
+    assert status.bytes > 50 and status.acknowledged_ago_s is None
+    assert status.sent_ago_s is not None and 9 < status.sent_ago_s <= 10
+    for response in answer:
+        await buyer.ask(types.ENDPOINT, response_nonce=response.nonce)
+    clusters, endpoints = buyer.session.type_status(time.monotonic())
+    assert clusters.wildcard and clusters.pending == 1
+    assert endpoints.pending == 0 and endpoints.sent == endpoints.acknowledged
+    assert endpoints.acknowledged_ago_s is not None and endpoints.acknowledged_ago_s < 10
+
+
+async def test_why_there_is_something_to_say_is_told_by_type_and_merged() -> None:
+    plane = Plane()
+    shop = plane.connect("shop")
+    shop.send(types.ROUTE, "rds-inbound.80")
+    shop.send(types.ENDPOINT, "default/shop|80")
+    batch = shop.session.take_responses()
+    assert {r.type_url: set(batch.why(r.type_url)) for r in batch.responses} == {
+        types.ENDPOINT: {REQUEST},
+        types.ROUTE: {REQUEST},
+    }
+    shop.session.mark_changed({types.ROUTE: ["rds-inbound.80"]}, trigger="TrafficTarget")
+    shop.session.mark_changed({types.ROUTE: ["rds-inbound.80"]}, trigger="HTTPRouteGroup")
+    batch = shop.session.take_responses()
+    assert batch.why(types.ROUTE) == {"TrafficTarget", "HTTPRouteGroup"}
+    assert batch.responses == () and batch.queued_at <= time.monotonic()
+    assert shop.session.take_responses().responses == ()
+
+
+async def test_looking_at_a_proxys_state_makes_it_hold_nothing_more() -> None:
+    plane = Plane()
+    buyer = plane.connect("buyer")
+    await buyer.ask(types.VIRTUAL_HOST, "rds-outbound.80/shop.default:80", "rds-outbound.80/shop")
+    before = plane.plane.distribution.built_total
+    first = buyer.session.type_status(0.0)
+    plane.publish(*SHOP, service("other", 80, app="shop", ip="10.1.0.7"))
+    assert buyer.session.type_status(0.0) == first
+    assert plane.plane.distribution.built_total == before

@@ -14,6 +14,7 @@ from tests.unit.cli.calls import Mesh, Run
 from osm.cli import render
 from osm.cli.encode import camel, to_json, to_yaml
 from osm.cli.log_lines import LogLines
+from osm.cli.proxies import ago
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.ports import LogLine
 from osm.testing.bookstore_view import bookstore_view
@@ -106,6 +107,22 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0B"), (812, "812B"), (1024, "1.0KiB"), (3500, "3.4KiB"), (900_000, "879KiB"),
+     (5 << 20, "5.0MiB")],
+)  # fmt: skip
+def test_sizes_read_as_people_say_them(count: int, text: str) -> None:
+    assert render.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (0.0421, "0.04s ago"), (9.5, "9.5s ago"), (192, "3m12s ago")]
+)
+def test_how_long_ago_is_precise_only_where_it_is_short(seconds: float | None, text: str) -> None:
+    assert ago(seconds) == text
+
+
+@pytest.mark.parametrize(
     ("stream", "environment", "coloured"),
     [
         (Terminal(), {}, True),
@@ -164,15 +181,26 @@ def test_names_and_errors_from_a_mesh_are_not_obeyed_either(mesh: Mesh, run: Run
         platform=EVIL,
         findings=(finding,),
         workloads=tuple(
-            msgspec.structs.replace(each, phase="failed", reason=EVIL) for each in view.workloads
+            msgspec.structs.replace(each, phase="failed", reason=EVIL, app=each.name, name=EVIL)
+            for each in view.workloads
         ),
         proxies=tuple(
-            msgspec.structs.replace(each, name=EVIL, version=EVIL) for each in view.proxies
+            msgspec.structs.replace(
+                each,
+                name=EVIL,
+                version=EVIL,
+                types=tuple(
+                    msgspec.structs.replace(kind, refused=1, last_error=EVIL, at_fault=(EVIL,))
+                    for kind in each.types
+                ),
+            )
+            for each in view.proxies
         ),
     )
     mesh.api.change = lambda _view: view
     for words in ("status", "status -o json", "status -o yaml", "proxy list", "proxy list -o wide",
                   "get pods -A", "get pods -A -o wide", "get pods -A -o yaml", "proxy list -o name",
+                  "proxy diff --all", "proxy diff --all -o json", "proxy status bookbuyer",
                   "logs nobody", "explain nobody b"):  # fmt: skip
         result = run(*words.split())
         assert not OBEYED.search(result.out + result.err), words

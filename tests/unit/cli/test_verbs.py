@@ -2,9 +2,7 @@
 
 import json
 import os
-import re
 import socket
-import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +79,10 @@ def test_status_of_a_mesh_that_is_well_exits_with_0(start_mesh: StartMesh, run: 
         (with_proxy(connected=False, in_sync=False), "proxy bookbuyer/bookbuyer is not connected"),
         (with_proxy(in_sync=False), "has not acknowledged its newest configuration"),
         (lambda view: view, "policies/auditors.yaml:12: TrafficTarget bookwarehouse/auditors"),
-        (lambda view: view, "bookstore-v2 refused its route configuration: Proto constraint"),
+        (
+            lambda view: view,
+            "bookstore-v2 refused its RDS configuration, because of HTTPRouteGroup",
+        ),
     ],
 )
 def test_status_names_what_is_wrong_and_exits_with_1(
@@ -171,92 +172,6 @@ def test_a_workload_that_does_not_exist_is_a_wrong_invocation(shared_mesh: Mesh,
     result = run("explain", "nobody", *ASKED)
     assert (result.code, result.out) == (2, "")
     assert result.err == "Error: There is no workload 'nobody'.\n  See `osm status`.\n"
-
-
-def test_proxy_list_shows_which_proxies_are_in_sync(shared_mesh: Mesh, run: Run) -> None:
-    lines = run("proxy", "list").out.splitlines()
-    assert re.split(r"  +", lines[0]) == [
-        "NAMESPACE", "NAME", "STATUS", "CONNECTED", "VERSION", "CERTIFICATE EXPIRES",
-    ]  # fmt: skip
-    states = {line.split()[1]: line.split()[2] for line in lines[1:]}
-    assert states["bookstore-v2"] == "Refused"
-    assert states["bookbuyer"] == "InSync"
-    assert len(lines) == 7
-
-
-def test_proxy_list_wide_has_a_column_for_each_type(shared_mesh: Mesh, run: Run) -> None:
-    lines = run("proxy", "list", "-n", "bookstore", "-o", "wide").out.splitlines()
-    assert len(lines) == 3
-    assert re.split(r"  +", lines[0])[6:] == [
-        "CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "SECRET", "IDENTITY",
-    ]  # fmt: skip
-    assert "3 (refused)" in lines[2]
-
-
-def test_proxy_list_is_there_for_programs(shared_mesh: Mesh, run: Run) -> None:
-    items = json.loads(run("proxy", "list", "-o", "json").out)["items"]
-    assert {each["name"]: each["inSync"] for each in items}["bookstore-v2"] is False
-    assert run("proxy", "list", "-o", "name", "-n", "bookbuyer").out == "bookbuyer/bookbuyer\n"
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("config_dump", "bookbuyer", "-n", "bookbuyer"),
-        ("config_dump", "bookbuyer"),
-        ("/config_dump", "bookbuyer/bookbuyer"),
-    ],
-)
-def test_proxy_get_prints_what_the_proxy_answers(
-    shared_mesh: Mesh, run: Run, arguments: tuple[str, ...]
-) -> None:
-    result = run("proxy", "get", *arguments)
-    assert (result.code, json.loads(result.out)["proxy"]) == (0, "bookbuyer/bookbuyer")
-
-
-def test_proxy_get_finds_the_pod_of_a_statefulset_and_passes_parameters(
-    shared_mesh: Mesh, run: Run
-) -> None:
-    result = run("proxy", "get", "stats?filter=rbac&format=json", "mysql")
-    assert result.out == "bookwarehouse/mysql-0 stats?filter=rbac&format=json\n"
-
-
-def test_proxy_get_writes_a_file_that_only_its_owner_reads(
-    shared_mesh: Mesh, run: Run, tmp_path: Path
-) -> None:
-    path = tmp_path / "dump.json"
-    assert run("proxy", "get", "clusters", "bookbuyer", "-f", str(path)) == (0, "", "")
-    assert path.read_text() == "bookbuyer/bookbuyer clusters\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("config_dump", "nobody"), "There is no workload nobody."),
-        (("config_dump", "bookbuyer", "-n", "bookstore"), "no workload bookbuyer in the namespace"),
-        (("config_dump", "a/bookbuyer", "-n", "b"), "a/bookbuyer is not in the namespace b."),
-        (("quitquitquit", "bookbuyer"), "is not served"),
-    ],
-)
-def test_proxy_get_of_what_does_not_exist_is_a_wrong_invocation(
-    shared_mesh: Mesh, run: Run, arguments: tuple[str, ...], said: str
-) -> None:
-    result = run("proxy", "get", *arguments)
-    assert (result.code, result.out) == (2, "")
-    assert said in result.err
-
-
-def test_a_name_in_several_namespaces_must_be_told_apart(start_mesh: StartMesh, run: Run) -> None:
-    def twice(view: MeshView) -> MeshView:
-        other = msgspec.structs.replace(view.workloads[0], namespace="other")
-        return msgspec.structs.replace(view, workloads=(*view.workloads, other))
-
-    start_mesh(api=mesh_after(42, twice))
-    result = run("proxy", "get", "clusters", "bookbuyer")
-    assert result.code == 2
-    assert "in several namespaces: bookbuyer, other" in result.err
-    assert run("proxy", "get", "clusters", "bookbuyer", "-n", "bookbuyer").code == 0
 
 
 def test_logs_are_the_programs_or_the_proxys_last_lines(start_mesh: StartMesh, run: Run) -> None:

@@ -142,6 +142,19 @@ def test_a_proxys_admin_interface_can_be_read(
     assert answer.headers["content-type"].startswith(media_type)
 
 
+def test_what_a_proxy_should_run_can_be_read(socket: TestClient, mesh: FakeMeshApi) -> None:
+    answer = socket.get("/api/v1/proxies/bookstore/bookstore-v2/expected")
+    items = msgspec.json.decode(answer.content)["items"]
+    wanted = mesh.proxy_expected("bookstore/bookstore-v2")
+    assert [(item["type"], item["name"]) for item in items] == [(w.type, w.name) for w in wanted]
+    assert items[0]["config"] == wanted[0].config
+
+
+@pytest.mark.parametrize("name", ["bookstore/nobody", "..%2f/bookstore", "Book store/bookstore"])
+def test_what_nobodys_proxy_should_run_is_not_told(socket: TestClient, name: str) -> None:
+    assert socket.get(f"/api/v1/proxies/{name}/expected").status_code in (400, 404)
+
+
 @pytest.mark.parametrize(
     "path",
     [

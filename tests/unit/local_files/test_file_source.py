@@ -2,76 +2,16 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from osm.core.api.manifest import Key, Manifest
 from osm.core.model.origin import Finding, Severity
 from osm.errors import ConfigError, InvalidObjects, UsageError
-from osm.local import files
+from osm.local import files, looks
 from osm.local.files import FileSource
-from osm.ports import Change
 
-
-def written(name: str, label: str = "x") -> str:
-    metadata = f"metadata:\n  name: {name}\n  labels: {{l: {label}}}\n"
-    return f"apiVersion: v1\nkind: ServiceAccount\n{metadata}"
-
-
-def account(name: str) -> Key:
-    return Key("", "ServiceAccount", "default", name)
-
-
-class Watched:
-    """What somebody who follows a source's changes knows."""
-
-    def __init__(self) -> None:
-        self.objects: dict[Key, Manifest] = {}
-        self.findings: tuple[Finding, ...] = ()
-        self.changes: list[Change] = []
-        self.news = asyncio.Event()
-
-    async def follow(self, source: FileSource) -> None:
-        async for change in source.watch():
-            self.changes.append(change)
-            for manifest in change.applied:
-                self.objects[manifest.key] = manifest
-            for key in change.deleted:
-                del self.objects[key]
-            self.findings = change.findings
-            self.news.set()
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return {key.name: m.object.metadata.labels["l"] for key, m in self.objects.items()}
-
-    @property
-    def codes(self) -> list[str]:
-        return [finding.code for finding in self.findings]
-
-    async def until(self, labels: dict[str, str], codes: Sequence[str] = ()) -> None:
-        """Wait for a state."""
-        async with asyncio.timeout(5):
-            while (self.labels, self.codes) != (labels, list(codes)):
-                self.news.clear()
-                await self.news.wait()
-
-
-@asynccontextmanager
-async def watching(source: FileSource) -> AsyncIterator[Watched]:
-    watched = Watched()
-    task = asyncio.create_task(watched.follow(source))
-    try:
-        async with asyncio.timeout(5):
-            await watched.news.wait()
-        await asyncio.sleep(0.05)
-        yield watched
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+from .watched import account, watching, written
 
 
 @pytest.fixture
@@ -98,7 +38,7 @@ async def test_everything_comes_first_then_each_change(directory: Path) -> None:
 async def test_edits_are_noticed_when_they_happen_and_not_at_the_next_regular_look(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_LOOK_ANYWAY_S", 3600)
+    monkeypatch.setattr(looks, "_LOOK_ANYWAY_S", 3600)
     alone = tmp_path / "alone.yaml"
     alone.write_text(written("c"))
     async with watching(FileSource([directory, alone], directory=directory)) as watched:

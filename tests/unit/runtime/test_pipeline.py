@@ -5,25 +5,50 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from osm.ads.control_plane import ControlPlane
+from osm.ads.control_plane import ControlPlane, Published
 from osm.core.api.manifest import Key, Manifest
 from osm.core.api.smi import TrafficTarget, TrafficTargetSpec
+from osm.core.compile.build import Compiled
 from osm.core.model.mesh import Model
 from osm.runtime.pipeline import Pipeline
-from osm.testing.builders import LOCAL, Part, manifests, model, pod, service
+from osm.testing.builders import (
+    LOCAL,
+    Part,
+    http_group,
+    manifests,
+    model,
+    pod,
+    service,
+    target,
+)
 from osm.testing.clock import run_in_virtual_time
 
 SHOP = pod("shop")
 KEY = Key("", "Pod", "default", "shop")
 
 
+class Plane(ControlPlane):
+    """A control plane that remembers the models that were published."""
+
+    def __init__(self) -> None:
+        super().__init__(model(), b"roots")
+        self.models: list[Model] = []
+
+    def publish(self, compiled: Compiled, *, trigger: str) -> Published:
+        self.models.append(compiled.model)
+        return super().publish(compiled, trigger=trigger)
+
+
 class Mesh:
     """A pipeline with the models that came out of it."""
 
     def __init__(self) -> None:
-        self.models: list[Model] = []
-        self.plane = ControlPlane(model(), b"roots")
-        self.pipeline = Pipeline(LOCAL, self.plane, self.models.append)
+        self.plane = Plane()
+        self.pipeline = Pipeline(LOCAL, self.plane)
+
+    @property
+    def models(self) -> list[Model]:
+        return self.plane.models
 
     def change(self, *parts: Part, deleted: tuple[Key, ...] = (), trigger: str = "test") -> None:
         self.pipeline.change(manifests(*parts), deleted, trigger=trigger)
@@ -122,22 +147,25 @@ def test_no_change_wakes_nobody() -> None:
     assert running(story).models == []
 
 
-def test_what_cannot_be_compiled_leaves_the_last_model_and_says_so() -> None:
+def test_what_cannot_be_compiled_grants_nothing_disturbs_nothing_and_is_said() -> None:
+    rule = target("t", "shop", ["default/buyer"], "HTTPRouteGroup/g")
+
     async def story(mesh: Mesh) -> None:
-        mesh.change(SHOP)
+        mesh.change(SHOP, http_group("g"), rule)
         await asyncio.sleep(0.1)
+        assert mesh.plane.model.access
         mesh.pipeline.change([broken()], trigger="broken")
         await asyncio.sleep(0.1)
-        assert mesh.pipeline.failure.startswith("AttributeError: ")
-        assert mesh.workloads() == ["shop"]
+        (failure,) = mesh.pipeline.failures
+        assert failure.startswith("target_rules of TrafficTarget default/t: AttributeError: ")
+        assert not mesh.plane.model.access
         mesh.change(pod("other", ip="10.0.0.2"))
         await asyncio.sleep(0.1)
-        assert mesh.workloads() == ["shop"]
+        assert sorted(mesh.workloads()) == ["other", "shop"] and mesh.pipeline.failures
         mesh.change(deleted=(broken().key,))
 
     mesh = running(story)
-    assert mesh.pipeline.failure == ""
-    assert sorted(mesh.workloads()) == ["other", "shop"]
+    assert mesh.pipeline.failures == ()
 
 
 def test_a_push_says_what_it_took() -> None:

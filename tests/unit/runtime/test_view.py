@@ -1,23 +1,18 @@
 """What a person sees of a mesh: workloads, edges with refusals and splits, proxies, objects."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import pytest
 
-from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
-from osm.ads.control_plane import ControlPlane
 from osm.core.api.kubernetes import Pod
 from osm.core.envoy import access
 from osm.core.explain.view import DenialView, EdgeView
 from osm.core.model.mesh import Model
 from osm.core.model.origin import Finding, Origin, Severity
-from osm.core.xds import types
 from osm.runtime.view import (
     denial_views,
     edge_views,
     object_views,
-    proxy_views,
     workload_views,
 )
 from osm.telemetry.access_log import DenialRate
@@ -29,7 +24,6 @@ from osm.testing.builders import (
     manifests,
     model,
     pod,
-    proxy,
     service,
     split,
 )
@@ -100,6 +94,12 @@ def test_edges_of_a_split_have_their_share() -> None:
     found = edges(model(*MESH), traffic("v1"), traffic("v2"))
     assert (found["v1"].split_percent, found["v1"].split_service) == (75.0, "default/store")
     assert (found["v2"].split_percent, found["v2"].split_service) == (25.0, "default/store")
+
+
+def test_backends_of_a_split_share_a_service_with_others() -> None:
+    both = pod("v1-2", app="v1", account="store", owner=("ReplicaSet", "v1-2f"), ip="10.0.0.4")
+    found = edges(model(*MESH, both), traffic("v1"), traffic("v2"))
+    assert (found["v1"].split_percent, found["v2"].split_percent) == (75.0, 25.0)
 
 
 def test_without_a_split_an_edge_has_no_share() -> None:
@@ -246,51 +246,6 @@ def test_a_pod_that_has_no_address_yet_is_shown_as_well() -> None:
     found = [pod("b", ip=""), pod("a", ip="10.0.0.1")]
     views = workload_views(model(*found), pods(*found), {})
     assert [(view.name, view.app) for view in views] == [("a", "a"), ("b", "b")]
-
-
-def test_proxies_are_shown_connected_or_not() -> None:
-    found = model(*MESH)
-    plane = ControlPlane(found, b"roots")
-    session = plane.connect(proxy(found, "v1-1"))
-    expiry = {identity("store"): datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)}
-    by_name = {
-        view.name: view
-        for view in proxy_views(found, plane.by_proxy(), session.connected_at + 2.04, expiry)
-    }
-    assert list(by_name) == ["buyer-5f-1", "v1-1", "v2-1"]
-    away = by_name["v2-1"]
-    assert (away.connected, away.in_sync, away.connected_s, away.types) == (False, False, 0.0, ())
-    here = by_name["v1-1"]
-    assert (here.connected, here.in_sync, here.connected_s) == (True, True, 2.0)
-    assert here.certificate_expires == "2026-01-02T03:04:05+00:00"
-
-
-async def test_a_proxys_types_are_counted() -> None:
-    found = model(*MESH)
-    plane = ControlPlane(found, b"roots")
-    session = plane.connect(proxy(found, "v1-1"))
-    request = discovery_pb2.DeltaDiscoveryRequest(
-        type_url=types.ENDPOINT, resource_names_subscribe=["default/v1|80", "default/gone|80"]
-    )
-    session.take_request(request)
-    responses = await session.next_responses()
-    (view,) = [v for v in proxy_views(found, plane.by_proxy(), 0.0, {}) if v.name == "v1-1"]
-    assert not view.in_sync
-    error = discovery_pb2.DeltaDiscoveryRequest(
-        type_url=types.ENDPOINT, response_nonce=responses[0].nonce
-    )
-    error.error_detail.message = "no"
-    session.take_request(error)
-    session.take_request(
-        discovery_pb2.DeltaDiscoveryRequest(
-            type_url=types.ENDPOINT, response_nonce=responses[1].nonce
-        )
-    )
-    (view,) = [v for v in proxy_views(found, plane.by_proxy(), 0.0, {}) if v.name == "v1-1"]
-    (endpoints,) = view.types
-    assert (endpoints.type, endpoints.resources) == ("EDS", 1)
-    assert (endpoints.sent, endpoints.acknowledged, endpoints.refused) == (2, 1, 1)
-    assert endpoints.last_error == "no" and not view.in_sync
 
 
 @pytest.mark.parametrize(

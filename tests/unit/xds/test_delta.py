@@ -7,7 +7,7 @@ import pytest
 from tests.unit.xds.world import Client, Content, render, resource
 
 from osm.core.xds import types
-from osm.core.xds.delta import DeltaStream, Response
+from osm.core.xds.delta import DeltaStream, Response, find_blamed
 from osm.core.xds.resource import EMPTY_VERSION, Resource
 
 CDS, LDS, EDS, RDS, VHDS = (
@@ -502,3 +502,59 @@ def test_names_with_nothing_behind_them_are_counted_while_they_are_asked_for() -
     stream.respond()
     stream.ask(CDS, drop=("1.2.3.4:5",))
     assert stream.delta.unknown == 1
+
+
+PAIR = ("default/shop|80", "default/shop|8080")
+
+
+@pytest.mark.parametrize(
+    ("names", "message", "blamed"),
+    [
+        (("only",), "something else", ("only",)),
+        ((), "nothing was in it", ()),
+        (PAIR, "something without a name", PAIR),
+        (PAIR, "Error adding/updating cluster(s) default/shop|80: bad", PAIR[:1]),
+        (PAIR, "Error adding/updating cluster(s) default/shop|8080: bad", PAIR[1:]),
+        (PAIR, "cluster(s) default/shop|80: bad, default/shop|8080: bad", PAIR),
+        (("a", "b"), "listener(s) a: refers to b", ("a",)),
+        (("a", "b"), 'Unexpected EDS cluster "b"', ("b",)),
+        (("in", "out"), "failed in a way that is not known", ("in",)),
+        (("shop", "shop-2"), "listener(s) shop-2: bad", ("shop-2",)),
+        (("r/a.b", "r/a"), "r/a.b: bad", ("r/a.b",)),
+        (("a.b", "x"), "axb: bad", ("a.b", "x")),
+    ],
+)
+def test_a_refusal_blames_the_resources_that_its_words_name(
+    names: tuple[str, ...], message: str, blamed: tuple[str, ...]
+) -> None:
+    assert find_blamed(names, message) == blamed
+
+
+def test_only_the_resource_that_is_named_has_to_be_mended() -> None:
+    stream = Stream()
+    for name in "ab":
+        stream.put(CDS, name)
+    (response,) = stream.ask(CDS, "a", "b")
+    received = stream.delta.receive(CDS, nonce=response.nonce, error="cluster(s) b: bad")
+    assert received.refusal is not None and received.refusal.resources == ("b",)
+    assert stream.delta.refuses(CDS, "b") and not stream.delta.refuses(CDS, "a")
+    stream.put(CDS, "a", "2")
+    stream.acknowledge(stream.respond())
+    assert not stream.in_sync()
+    stream.put(CDS, "b", "2")
+    stream.acknowledge(stream.respond())
+    assert stream.in_sync()
+
+
+def test_the_time_from_sending_to_the_answer_is_told_once() -> None:
+    stream = Stream()
+    stream.put(EDS, "a")
+    stream.delta.receive(EDS, subscribe=["a"], now=5.0)
+    (response,) = stream.delta.respond(
+        stream.lookup, stream.own_names, asked={}, changed={EDS: {"a"}}, now=6.0
+    )
+    for expected in (2.5, None):
+        received = stream.delta.receive(EDS, nonce=response.nonce, now=8.5)
+        assert received.took_s == expected
+    state = stream.delta.types[EDS]
+    assert (state.last_sent, state.last_acknowledged) == (6.0, 8.5)

@@ -64,25 +64,29 @@ function isFine(proxy: ProxyView): boolean {
 function State({ proxy }: { proxy: ProxyView }) {
   if (!proxy.connected) return <Status tone="error" text="disconnected" />;
   if (proxy.in_sync) return <Status tone="ok" text="in sync" />;
-  const isRefused = proxy.types.some((type) => type.refused > 0);
+  const isRefused = proxy.types.some(refuses);
   return <Status tone="warning" text={isRefused ? "refused a change" : "waiting"} />;
 }
 
+function refuses(type: ResourceTypeView): boolean {
+  return type.refused > 0 && type.last_error !== "";
+}
+
 function Types({ types }: { types: ResourceTypeView[] }) {
-  const errors = types.filter((type) => type.refused > 0 && type.last_error);
+  const errors = types.filter(refuses);
   return (
     <>
       <ul class="plain types">
         {types.map((type) => (
           <li
             key={type.type}
-            class={`chip ${type.refused > 0 ? "chip-error" : type.acknowledged < type.sent ? "chip-warning" : ""}`}
+            class={`chip ${refuses(type) ? "chip-error" : type.pending > 0 ? "chip-warning" : ""}`}
             title={`sent ${type.sent}, acknowledged ${type.acknowledged}, refused ${type.refused}`}
           >
             {type.type}
             <b>{type.resources}</b>
-            {type.refused > 0 ? <span>{`${type.refused} refused`}</span> : null}
-            {type.refused === 0 && type.acknowledged < type.sent ? <span>{`${type.sent - type.acknowledged} open`}</span> : null}
+            {refuses(type) ? <span>{`${type.refused} refused`}</span> : null}
+            {type.pending > 0 ? <span>{`${type.pending} open`}</span> : null}
             <span class="hidden">{`, sent ${type.sent}, acknowledged ${type.acknowledged}`}</span>
           </li>
         ))}
@@ -91,6 +95,7 @@ function Types({ types }: { types: ResourceTypeView[] }) {
         <p key={type.type} class="proxy-error">
           <strong>{`${type.type}: `}</strong>
           {type.last_error}
+          {type.at_fault.length > 0 ? ` (from ${type.at_fault.join(", ")})` : ""}
           <span class="muted"> The last good configuration stays in force.</span>
         </p>
       ))}

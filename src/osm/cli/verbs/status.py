@@ -8,11 +8,11 @@ import click
 from osm.cli.client import connect
 from osm.cli.command import Verb, mesh_option, output_option
 from osm.cli.encode import encoded
-from osm.cli.render import milliseconds, one_line, paint, printable
+from osm.cli.problems import problems
+from osm.cli.proxies import brief
+from osm.cli.render import milliseconds, one_line, paint, printable, size
 from osm.core.explain.view import MeshView
 from osm.core.model.origin import Severity
-
-_BAD_PHASES = ("unready", "restarting", "failed")
 
 
 @click.command(
@@ -42,33 +42,6 @@ def command(mesh: str | None, output: str) -> int:
     return 1 if wrong else 0
 
 
-def problems(view: MeshView) -> tuple[str, ...]:
-    """List what is wrong, a line each."""
-    findings = tuple(str(each) for each in view.findings if each.severity == Severity.ERROR)
-    workloads = tuple(
-        f"workload {each.namespace}/{each.name} is {each.phase}"
-        + (f": {each.reason}" if each.reason else "")
-        for each in view.workloads
-        if each.phase in _BAD_PHASES
-    )
-    starting = {(each.namespace, each.name) for each in view.workloads if each.phase == "starting"}
-    proxies = []
-    for proxy in view.proxies:
-        name = f"proxy {proxy.namespace}/{proxy.name}"
-        refusals = [
-            f"{name} refused its {each.type} configuration: {each.last_error}"
-            for each in proxy.types
-            if each.refused
-        ]
-        if refusals:
-            proxies += refusals
-        elif not proxy.connected and (proxy.namespace, proxy.name) not in starting:
-            proxies.append(f"{name} is not connected")
-        elif proxy.connected and not proxy.in_sync:
-            proxies.append(f"{name} has not acknowledged its newest configuration")
-    return (*findings, *workloads, *proxies)
-
-
 def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
     mode = (
         "permissive (everybody may call)" if view.policy_mode == "permissive" else view.policy_mode
@@ -81,8 +54,9 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
     change = "none yet"
     if push.trigger:
         change = (
-            f"{push.trigger}: compiled in {milliseconds(push.compile_ms)}, acknowledged in "
-            f"{milliseconds(push.deliver_ms)} (resources: {push.resources}, pushes: {push.pushes})"
+            f"{push.trigger}: compiled in {milliseconds(push.compile_ms)}, handed on in "
+            f"{milliseconds(push.deliver_ms)} (resources built: {push.resources}, "
+            f"proxies told: {push.pushes})"
         )
     rows = {
         "Mesh": view.mesh,
@@ -94,6 +68,8 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
         "Files": view.directory,
         "Workloads": f"{ready} of {len(view.workloads)} ready",
         "Proxies": f"{in_sync} of {len(view.proxies)} in sync",
+        "Config": _held(view),
+        "Slowest": _slowest(view),
         "Objects": f"{len(view.objects)}" + (f" ({', '.join(amiss)})" if amiss else ""),
         "Last change": change,
     }
@@ -105,6 +81,35 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
     _list("Warnings", warnings, "yellow")
     if not wrong:
         click.echo("\n" + paint("All is well.", "green", sys.stdout))
+
+
+def _held(view: MeshView) -> str:
+    kinds = [each for proxy in view.proxies for each in proxy.types]
+    if not kinds:
+        return ""
+    return (
+        f"{sum(each.resources for each in kinds)} resources, "
+        f"{size(sum(each.bytes for each in kinds))} held "
+        f"(pushes: {sum(each.sent for each in kinds)}, unanswered: "
+        f"{sum(each.pending for each in kinds)}, refused: {sum(each.refused for each in kinds)})"
+    )
+
+
+def _slowest(view: MeshView) -> str:
+    """The proxy that took longest for its last answer, or owes one for longest."""
+    answers = [
+        (bool(kind.pending), kind.answered_in_s, proxy, kind.type)
+        for proxy in view.proxies
+        for kind in proxy.types
+        if kind.answered_in_s is not None
+    ]
+    if not answers:
+        return ""
+    owes, seconds, proxy, kind = max(answers, key=lambda each: each[:2])
+    name = f"{proxy.namespace}/{proxy.name}"
+    if owes:
+        return f"{name} has owed an answer ({kind}) for {brief(seconds)}"
+    return f"{name} took {milliseconds(seconds * 1000)} for its last answer ({kind})"
 
 
 def _list(heading: str, lines: tuple[str, ...], colour: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from osm.core.api import codes
+from osm.core.api.fit import is_fit
 from osm.core.api.manifest import Key, Manifest
 from osm.core.api.metadata import Metadata, Opaque
 from osm.core.api.problem import Path, Problem, format_path
@@ -51,11 +52,10 @@ def decode(
         kind, version = recognise(pruned)
         key = key_of(kind, pruned)
         problems += _metadata_problems(kind, key, pruned)
-        raw: Mapping[str, object] = document
         value, found = _typed(kind, version, key, pruned, places)
         problems += found
         if not any(p.severity is Severity.ERROR for p in problems):
-            manifest = Manifest(key, value, raw, where or places.where(()))
+            manifest = Manifest(key, value, document, where or places.where(()))
     except Refusal as refusal:
         problems.append(refusal.problem)
     return Decoded(manifest, tuple(_finding(p, key, document, places) for p in problems), key)
@@ -94,7 +94,9 @@ def _typed(
     if form is None:
         return _opaque(kind, version, key, document, places)
     document = form.adapt(_with_namespace(document, key))
-    problems = list(shape_problems(document, form.written_as, written=places.written))
+    problems: list[Problem] = []
+    if not is_fit(document, form.written_as):
+        problems += shape_problems(document, form.written_as, written=places.written)
     if any(p.severity is Severity.ERROR for p in problems):
         return None, problems
     written, problem = _converted(document, form)

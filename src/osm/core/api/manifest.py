@@ -25,10 +25,30 @@ class Key(msgspec.Struct, frozen=True, order=True, gc=False):
 class Manifest(msgspec.Struct, frozen=True):
     """An object with its typed form (one of `osm.core.api`'s kinds) and what it was read from.
 
-    `where` is `file:line` of its first line, or empty when it came from an API server.
+    `written` is the raw form, or that in MessagePack (see `packed`). `where` is `file:line` of its
+    first line, or empty when it came from an API server.
     """
 
     key: Key
     object: Any
-    raw: Mapping[str, Any]
+    written: Mapping[str, Any] | bytes
     where: str = ""
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """The object as it was written, with the fields that we do not know."""
+        if isinstance(self.written, bytes):
+            unpacked: Mapping[str, Any] = msgspec.msgpack.decode(self.written)
+            return unpacked
+        return self.written
+
+
+def packed(manifest: Manifest) -> Manifest:
+    """The same in a fraction of the memory, to be kept: few ever look at the raw form."""
+    if isinstance(manifest.written, bytes):
+        return manifest
+    try:
+        written = msgspec.msgpack.encode(manifest.written)
+    except (OverflowError, UnicodeEncodeError):
+        return manifest  # a number of more than 64 bits, or half a character
+    return Manifest(manifest.key, manifest.object, written, manifest.where)

@@ -39,16 +39,20 @@ def _plain(value: object) -> str:
 
 
 def _prune(value: object, path: Path, depth: int) -> object:
+    if isinstance(value, str):
+        return value
     if depth > DEEPEST:
         raise Refusal(path, codes.TOO_DEEP, f"nested more than {DEEPEST} levels deep")
-    if isinstance(value, Mapping):
-        result = {}
+    if type(value) is dict or isinstance(value, Mapping):  # the first is the quicker question
+        result: dict[str, object] = {}
         for name, member in value.items():
             if not isinstance(name, str):
                 raise Refusal(
                     path, codes.KEY_NOT_TEXT, f"the key {name!r} is not text", "Quote it."
                 )
-            if member is not None:
+            if isinstance(member, str):
+                result[name] = member
+            elif member is not None:
                 result[name] = _prune(member, (*path, name), depth + 1)
         return result
     if isinstance(value, list | tuple):

@@ -17,7 +17,7 @@ from osm.core.model.origin import Severity
 Written = Callable[[Path], str]
 """The text that stands at a path in the file, or nothing when there is no file."""
 
-_ALWAYS_KNOWN = ("apiVersion", "kind", "metadata", "status")
+ALWAYS_KNOWN = ("apiVersion", "kind", "metadata", "status")
 _NAMES: tuple[tuple[type[inspect.Type], str], ...] = (
     (inspect.StrType, "text"),
     (inspect.IntType, "a whole number"),
@@ -53,7 +53,7 @@ def _problems(
             if complaint is not None:
                 yield complaint.at(path)
         return
-    fitting = next((t for t in _alternatives(expected) if _fits(value, t)), None)
+    fitting = next((t for t in alternatives(expected) if fits(value, t)), None)
     if fitting is None:
         yield _wrong_type(value, expected, path, written)
     elif isinstance(fitting, inspect.StructType) and isinstance(value, Mapping):
@@ -66,15 +66,17 @@ def _problems(
             yield from _problems(member, fitting.item_type, (*path, index), written)
 
 
-def _alternatives(expected: inspect.Type) -> tuple[inspect.Type, ...]:
+def alternatives(expected: inspect.Type) -> tuple[inspect.Type, ...]:
+    """The types that a value may be of. Nothing at all counts as absent."""
     if isinstance(expected, inspect.Metadata):
-        return _alternatives(expected.type)
+        return alternatives(expected.type)
     if isinstance(expected, inspect.UnionType):
         return tuple(t for t in expected.types if not isinstance(t, inspect.NoneType))
     return (expected,)
 
 
-def _fits(value: object, expected: inspect.Type) -> bool:
+def fits(value: object, expected: inspect.Type) -> bool:
+    """Whether a value is of a type from outside, whatever it holds."""
     match expected:
         case inspect.BoolType():
             return isinstance(value, bool)
@@ -95,7 +97,7 @@ def _struct_problems(
     value: Mapping[str, object], struct: inspect.StructType, path: Path, written: Written
 ) -> Iterator[Problem]:
     known = {field.encode_name: field for field in struct.fields}
-    unknown = [name for name in value if name not in known and (path or name not in _ALWAYS_KNOWN)]
+    unknown = [name for name in value if name not in known and (path or name not in ALWAYS_KNOWN)]
     for name, field in known.items():
         if name in value:
             yield from _problems(value[name], field.type, (*path, name), written)
@@ -134,7 +136,7 @@ def _struct_problems(
 
 def _wrong_type(value: object, expected: inspect.Type, path: Path, written: Written) -> Problem:
     name = str(path[-1]) if path and isinstance(path[-1], str) else "this"
-    wants_text = any(isinstance(t, inspect.StrType) for t in _alternatives(expected))
+    wants_text = any(isinstance(t, inspect.StrType) for t in alternatives(expected))
     if wants_text and isinstance(value, bool | int | float):
         text = written(path) or (str(value).lower() if isinstance(value, bool) else str(value))
         what = (
@@ -167,7 +169,7 @@ def _wrong_type(value: object, expected: inspect.Type, path: Path, written: Writ
 def _name(expected: inspect.Type) -> str:
     names = dict.fromkeys(
         next((name for type_, name in _NAMES if isinstance(option, type_)), "something else")
-        for option in _alternatives(expected)
+        for option in alternatives(expected)
     )
     return " or ".join(names)
 

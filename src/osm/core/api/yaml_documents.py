@@ -6,6 +6,8 @@ so a broken document hides no other.
 
 import msgspec
 
+_MARKERS = frozenset(("---", "..."))
+
 
 class Document(msgspec.Struct, frozen=True, gc=False):
     """A piece of text between separators: `text[start:end]`, whose first line is number `line`.
@@ -27,7 +29,7 @@ def split_documents(text: str) -> tuple[Document, ...]:
     significant = False
     for content in text[position:].splitlines(keepends=True):
         marker = content[:3]
-        if marker in ("---", "...") and (len(content) == 3 or content[3].isspace()):
+        if marker in _MARKERS and (len(content) == 3 or content[3].isspace()):
             if significant:
                 documents.append(Document(start, position, first_line, separator))
             inline = content[3:].strip()
@@ -36,8 +38,8 @@ def split_documents(text: str) -> tuple[Document, ...]:
             separator = position if marker == "---" else position + len(content)
             start = position + (3 if significant else len(content))
             first_line = line if significant else line + 1
-        elif not content.isspace() and not content.lstrip(" \t").startswith("#"):
-            significant = significant or not content.startswith("%")
+        elif not significant and not content.isspace():
+            significant = not content.startswith("%") and not content.lstrip(" \t").startswith("#")
         position += len(content)
         line += 1
     if significant:

@@ -23,12 +23,16 @@ _OTHER_BASE = re.compile(r"([-+]?)(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _LONGEST_NUMBER = 40
+_BEGINS_OTHERS = frozenset("+-.0123456789" + "".join(word[:1] for word in (*_NULL, *_BOOLEANS)))
+"""First characters of everything that is no text."""
 
 Scalar = str | int | float | bool | None
 
 
 def resolve_plain(text: str) -> Scalar:
     """Read a scalar that was written without quotes."""
+    if text and text[0] not in _BEGINS_OTHERS:
+        return text
     if text in _NULL:
         return None
     if text in _BOOLEANS:

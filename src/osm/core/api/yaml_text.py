@@ -1,7 +1,9 @@
 """A whole YAML text to manifests and findings, each finding with the line that it is about."""
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import cast
 
 import msgspec
@@ -12,6 +14,7 @@ from osm.core.api.manifest import Key, Manifest
 from osm.core.api.problem import Path
 from osm.core.api.yaml_documents import split_documents
 from osm.core.api.yaml_nodes import Node, read_document
+from osm.core.api.yaml_plain import read_plain_mapping
 from osm.core.model.origin import Finding, Severity
 
 LARGEST = 10 * 1024 * 1024
@@ -34,8 +37,16 @@ class Parsed(msgspec.Struct, frozen=True):
     unattributed: bool = False
 
 
-def parse(text: bytes | str, *, file: str) -> Parsed:
-    """Read every object of a text. A bad one hides no other."""
+Known = Mapping[tuple[int, str], Manifest]
+"""Manifests by the first line and the content of the document that each was read from."""
+_NONE: Known = MappingProxyType({})
+
+
+def parse(text: bytes | str, *, file: str, known: Known = _NONE) -> Parsed:
+    """Read every object of a text. A bad one hides no other.
+
+    `known` are documents of the same file that need not be read again (`known_documents`).
+    """
     if len(text) > LARGEST:
         return _refused(
             codes.TOO_LARGE,
@@ -58,7 +69,14 @@ def parse(text: bytes | str, *, file: str) -> Parsed:
         )
     results: list[Decoded] = []
     for document in split_documents(text):
-        node, problems = read_document(text[document.start : document.end], document.line)
+        content = text[document.start : document.end]
+        if (manifest := known.get((document.line, content))) is not None:
+            results.append(Decoded(manifest))
+            continue
+        if (plain := _plain_object(content, document.line, file)) is not None:
+            results.append(plain)
+            continue
+        node, problems = read_document(content, document.line)
         found = tuple(
             Finding(p.code, Severity.ERROR, None, p.message, p.hint, f"{file}:{p.line}")
             for p in problems
@@ -68,6 +86,34 @@ def parse(text: bytes | str, *, file: str) -> Parsed:
         elif node is not None and node.value is not None:
             results += _objects(node, file)
     return _together(results)
+
+
+def known_documents(text: str, manifests: Sequence[Manifest]) -> Known:
+    """The documents of a text about which there was nothing to say, if each was one manifest."""
+    documents = split_documents(text)
+    if not documents or len(documents) != len(manifests):
+        return {}
+    lines = [int(manifest.where.rpartition(":")[2]) for manifest in manifests]
+    ends = (*(document.line for document in documents[1:]), sys.maxsize)
+    if not all(
+        document.line <= line < end
+        for document, line, end in zip(documents, lines, ends, strict=True)
+    ):
+        return {}
+    return {
+        (document.line, text[document.start : document.end]): manifest
+        for document, manifest in zip(documents, manifests, strict=True)
+    }
+
+
+def _plain_object(text: str, first_line: int, file: str) -> Decoded | None:
+    """The object of a document about which there is nothing to say, as of most."""
+    found = read_plain_mapping(text)
+    if found is None or is_list(found[0]):
+        return None
+    value, line = found
+    decoded = decode(value, where=f"{file}:{first_line + line}")
+    return None if decoded.findings else decoded
 
 
 def _decoded(text: bytes, file: str) -> str | Parsed:

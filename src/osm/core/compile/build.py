@@ -36,12 +36,13 @@ class Compiled(msgspec.Struct, frozen=True):
 class Compiler:
     """Keeps a model right as objects change. What it gives out does not change any more."""
 
-    def __init__(self, options: CompileOptions) -> None:
+    def __init__(self, options: CompileOptions, objects: Iterable[Manifest] = ()) -> None:
         self._tables = Derivation(
             (OPTIONS, *INPUTS.values()), STAGES, lambda watched: Tables(**watched)
         )
         self._model = Model(Settings(), Destinations())
-        self._model = self._take(self._tables.update({OPTIONS: {ONE: options}}))
+        inputs = self._inputs(objects, ())
+        self._model = self._take(self._tables.update({OPTIONS: {ONE: options}, **inputs}))
 
     @property
     def model(self) -> Model:
@@ -49,19 +50,24 @@ class Compiler:
 
     def update(self, applied: Iterable[Manifest] = (), deleted: Iterable[Key] = ()) -> Compiled:
         """Take objects that appeared or changed, and those that went."""
-        inputs: dict[str, dict[Hashable, object]] = {name: {} for name in INPUTS.values()}
-        for key in deleted:
-            self._replace(inputs, key, "", None)
-        for manifest in applied:
-            name = INPUTS.get(type(manifest.object), "")
-            self._replace(inputs, manifest.key, name, written(manifest))
-        changed = self._tables.update(inputs)
+        changed = self._tables.update(self._inputs(applied, deleted))
         self._model = self._take(changed)
         failures = tuple(
             f"{table} of {key}: {problem}"
             for (table, key), problem in sorted(self._tables.failures.items(), key=str)
         )
         return Compiled(self._model, changed, failures)
+
+    def _inputs(
+        self, applied: Iterable[Manifest], deleted: Iterable[Key]
+    ) -> dict[str, dict[Hashable, object]]:
+        inputs: dict[str, dict[Hashable, object]] = {name: {} for name in INPUTS.values()}
+        for key in deleted:
+            self._replace(inputs, key, "", None)
+        for manifest in applied:
+            name = INPUTS.get(type(manifest.object), "")
+            self._replace(inputs, manifest.key, name, written(manifest))
+        return inputs
 
     def _replace(
         self, inputs: dict[str, dict[Hashable, object]], key: Key, name: str, value: object
@@ -95,4 +101,4 @@ class Compiler:
 
 def compile_model(snapshot: Snapshot, options: CompileOptions) -> Model:
     """What the snapshot means. The same objects give the same model, in whatever order they came."""
-    return Compiler(options).update(snapshot.objects.values()).model
+    return Compiler(options, snapshot.objects.values()).model

@@ -54,8 +54,9 @@ class Dependencies(Generic[N]):
             found.update(readers.get(WHOLE, ()))
         return found
 
-    def __len__(self) -> int:
-        return len(self._reads)
+    def tables(self) -> set[str]:
+        """The tables that nodes look at."""
+        return {table for table, readers in self._readers.items() if readers}
 
     def _unlink(self, node: N, reads: Iterable[Read]) -> None:
         for table, key in reads:

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
-from osm._envoy.envoy.config.core.v3 import protocol_pb2
+from osm._envoy.envoy.config.core.v3 import extension_pb2, protocol_pb2
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2
 from osm._envoy.envoy.extensions.filters.http.router.v3 import router_pb2
 from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -29,32 +29,37 @@ def http_connection_manager(
     access_logs: list[accesslog_pb2.AccessLog],
     inbound: bool,
     local_replies: http_connection_manager_pb2.LocalReplyConfig | None = None,
+    early_mutations: tuple[extension_pb2.TypedExtensionConfig, ...] = (),
     stream_idle_timeout: Duration | None = None,
 ) -> listener_components_pb2.Filter:
-    """`routes` names the route configuration. `filters` go before the router, in this order."""
+    """`routes` names the route configuration. `early_mutations` change headers before anything else
+    looks at them; `filters` go before the router, in this order.
+    """
     manager = Manager(
         stat_prefix=stat_prefix,
         rds=http_connection_manager_pb2.Rds(config_source=ads_source(), route_config_name=routes),
         http_filters=[
             *filters,
-            http_filter(
-                "envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=False)
-            ),
+            http_filter("envoy.filters.http.router", _router(inbound=inbound)),
         ],
+        early_header_mutation_extensions=early_mutations,
         access_log=access_logs,
         local_reply_config=local_replies,
         upgrade_configs=[Manager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=BoolValue(value=True),
         merge_slashes=True,
         path_with_escaped_slashes_action=Manager.UNESCAPE_AND_REDIRECT,
-        request_headers_timeout=Duration(seconds=10),
+        # An identifier of each request is for tracing. One that an application sends is passed on.
+        generate_request_id=BoolValue(value=False),
         # Long streams are ordinary (gRPC); an idle connection goes after an hour (Envoy's default).
         stream_idle_timeout=stream_idle_timeout or Duration(),
         http_protocol_options=protocol_pb2.Http1ProtocolOptions(accept_http_10=True),
-        # The application's own answer names its server, as it does without a mesh.
-        server_header_transformation=Manager.OVERWRITE,
     )
     if inbound:
+        # Against callers that are slow on purpose. Nobody else suffers when our own application is.
+        manager.request_headers_timeout.FromSeconds(10)
+        # Which the caller's proxy overwrites, so that answers are from `envoy` as with OSM.
+        manager.server_header_transformation = Manager.PASS_THROUGH
         # The application learns who calls from a header that only its own proxy can set.
         manager.forward_client_cert_details = Manager.SANITIZE_SET
         manager.set_current_client_cert_details.uri = True
@@ -64,3 +69,12 @@ def http_connection_manager(
     else:
         manager.forward_client_cert_details = Manager.SANITIZE
     return network_filter("envoy.filters.network.http_connection_manager", manager)
+
+
+def _router(*, inbound: bool) -> router_pb2.Router:
+    """What the caller's proxy says and counts of an answer, the other one does not as well: its
+    headers would be overwritten, and OSM's dashboards leave its counters out.
+    """
+    if inbound:
+        return router_pb2.Router(suppress_envoy_headers=True, dynamic_stats=BoolValue(value=False))
+    return router_pb2.Router()

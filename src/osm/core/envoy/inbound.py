@@ -100,7 +100,8 @@ def _http_filters(
             stat_prefix=f"inbound_{port.port}",
             routes=inbound_routes(port.port),
             # The order counts: access rules look at the path that the filter before them keeps.
-            filters=(internal_headers(), request_path(), http_rbac()),
+            filters=(request_path(), http_rbac()),
+            early_mutations=(internal_headers(),),
             access_logs=http_denial_logs(context),
             inbound=True,
             local_replies=denied_answer(context),

@@ -1,0 +1,27 @@
+"""Every case, in the order in which they run."""
+
+from bench.cases import changes, commands, growth, real, slow_readers, starts, storms
+from bench.cases.case import Case, RigCase, Size
+from bench.figures import Result
+
+
+def in_process(size: Size) -> Result:
+    """The steps alone. The others need nothing of the control plane's inside."""
+    from bench.in_process import in_process as measured  # noqa: PLC0415 - as it says
+
+    return measured(size)
+
+
+ALL: tuple[Case | RigCase, ...] = (
+    Case("in-process", in_process),
+    *changes.CASES,
+    *storms.CASES,
+    *real.CASES,
+    *changes.LAST,
+    *starts.CASES,
+    *storms.ALONE,
+    *slow_readers.CASES,
+    *real.ALONE,
+    *commands.CASES,
+    *growth.CASES,
+)

@@ -1,0 +1,131 @@
+"""`osm controller` as a process of its own, and what it and the kernel say of it."""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.kernel import Memory, cpu_ns, memory
+from bench.unix_http import get_over_unix
+from osm.local.runtime_directory import mesh_directory, runtime_base
+from osm.runtime.settings import CONTROL_SOCKET
+
+START_LIMIT_S = 600.0
+_NUMBERS = itertools.count()
+
+
+class Controller:
+    """One controller process after the other, on the same files, state and port."""
+
+    def __init__(self, directory: Path) -> None:
+        self.mesh = f"bench-{os.getpid()}-{next(_NUMBERS)}"
+        self.objects = directory / "objects"
+        state, run = directory / "state", directory / "r"
+        for each in (state, run):
+            each.mkdir(mode=0o700)
+        self._environment = {
+            **os.environ, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(run),
+        }  # fmt: skip
+        self.state = state / "osm" / self.mesh
+        self._socket = mesh_directory(self.mesh, runtime_base(self._environment)) / CONTROL_SOCKET
+        self._log = directory / "controller.log"
+        self.port = free_port()
+        self.ads = f"127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.started_at = 0
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> int:
+        """Start it, and wait until it takes connections; returns when that was, in ns."""
+        with self._log.open("ab") as output:
+            self.started_at = time.monotonic_ns()
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "osm", "controller", str(self.objects),
+                    "--ads", self.ads, "--mesh", self.mesh,
+                ],
+                env=self._environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        while time.monotonic_ns() < self.started_at + START_LIMIT_S * 1e9:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the controller ended:\n{self.log_text()}")
+            with socket.socket() as connection:
+                if connection.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return time.monotonic_ns()
+            time.sleep(0.005)
+        raise RuntimeError("the controller took no connection in time")
+
+    def kill(self) -> None:
+        """End it as a crash would, and wait for that."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order, or else kill it."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def cpu_ns(self) -> int:
+        return cpu_ns(self.pid)
+
+    def memory(self) -> Memory:
+        return memory(self.pid)
+
+    def log_text(self) -> str:
+        return self._log.read_text(errors="replace")[-4000:]
+
+    def get(self, path: str) -> bytes:
+        """Ask its API over its unix socket."""
+        return get_over_unix(self._socket, path)
+
+    def view(self) -> dict[str, Any]:
+        """What `osm status` knows. Costly: not while something is measured."""
+        view = msgspec.json.decode(self.get("/api/v1/view"))
+        assert isinstance(view, dict)
+        return view
+
+    def metric(self, name: str, labels: str = "") -> float | None:
+        """The sum of a metric's samples, or None when it has none. Costly, as `view`."""
+        values = [
+            float(line.rpartition(" ")[2])
+            for line in self.get("/metrics").decode().splitlines()
+            if line.partition(" ")[0].partition("{")[0] == name and labels in line
+        ]
+        return sum(values) if values else None
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+@contextmanager
+def controller(directory: Path) -> Iterator[Controller]:
+    """A controller that is not started yet, and does not outlive this context."""
+    made = Controller(directory)
+    try:
+        yield made
+    finally:
+        made.stop()

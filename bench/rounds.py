@@ -1,0 +1,97 @@
+"""One edit after the other, each measured from the edit to the last acknowledgement."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from bench.figures import Figure, mean, percentile
+from bench.fleet import Tally
+from bench.rig import Rig
+
+LIMIT_S = 30.0
+REST_S = 0.25
+"""How long after the last acknowledgement something may still come, and is counted."""
+REST_OF_NOTHING_S = 1.5
+"""The same for an edit that nobody should hear of."""
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One edit: milliseconds to the first and the last acknowledgement, and what was sent to whom."""
+
+    first_ms: float
+    last_ms: float
+    cpu_ms: float
+    holders: Tally
+    others: Tally
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """`make` does it and returns when; the streams in `holders` must be told of `name`."""
+
+    type: str
+    name: str
+    holders: tuple[int, ...]
+    make: Callable[[], int]
+
+
+class Idle(msgspec.Struct, frozen=True):
+    """What the controller uses while nothing happens, in CPU seconds a second."""
+
+    rate: float
+
+
+def measure_idle(rig: Rig, seconds: float) -> Idle:
+    """Watch the controller do nothing."""
+    cpu, at = rig.controller.cpu_ns(), time.monotonic_ns()
+    time.sleep(seconds)
+    return Idle((rig.controller.cpu_ns() - cpu) / (time.monotonic_ns() - at))
+
+
+def measure(rig: Rig, edit: Edit, idle: Idle) -> Round:
+    """Make one edit, and wait until all of its holders have acknowledged it."""
+    rig.fleet.mark(edit.type, [edit.name])
+    cpu, began = rig.controller.cpu_ns(), time.monotonic_ns()
+    at = edit.make()
+    found = rig.fleet.wait(len(edit.holders), LIMIT_S)
+    if not found.complete:
+        raise RuntimeError(f"{len(found.events)} of {len(edit.holders)} got {edit.name}")
+    time.sleep(REST_S if edit.holders else REST_OF_NOTHING_S)
+    counts = rig.fleet.counts()
+    used = rig.controller.cpu_ns() - cpu - idle.rate * (time.monotonic_ns() - began)
+    holders = set(edit.holders)
+    acknowledged = [event.acknowledged - at for event in found.events] or [0]
+    return Round(
+        min(acknowledged) / 1e6,
+        max(acknowledged) / 1e6,
+        used / 1e6,
+        counts.total(edit.holders),
+        counts.total([stream for stream in counts.streams if stream not in holders]),
+    )
+
+
+def figures(what: str, rounds: Sequence[Round], budget_ms: float | None = None) -> list[Figure]:
+    """Of all rounds; the control are the odd ones against the even ones."""
+    halves = (rounds[::2], rounds[1::2])
+
+    def figure(
+        name: str, unit: str, of: Callable[[Sequence[Round]], float], budget: float | None = None
+    ) -> Figure:
+        value, control = (of(half) for half in halves)
+        return Figure(f"{what}: {name}", value, unit, control, budget)
+
+    def latency(percent: float) -> Callable[[Sequence[Round]], float]:
+        return lambda some: percentile([each.last_ms for each in some], percent)
+
+    told = len(rounds)
+    holders = sum((each.holders for each in rounds), Tally())
+    others = sum((each.others for each in rounds), Tally())
+    return [
+        figure("change to last acknowledgement, p50", "ms", latency(50)),
+        figure("change to last acknowledgement, p99", "ms", latency(99), budget_ms),
+        figure("controller's CPU for a change", "ms", lambda s: mean([e.cpu_ms for e in s])),
+        Figure(f"{what}: responses to holders, a change", holders.responses / told, "count"),
+        Figure(f"{what}: bytes to holders, a change", holders.bytes / told, "bytes"),
+        Figure(f"{what}: resources that they had already", holders.duplicates, "count", None, 0),
+        Figure(f"{what}: responses to all others", others.responses, "count", None, 0),
+    ]

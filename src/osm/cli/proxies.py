@@ -1,0 +1,36 @@
+"""The proxies of a mesh, in words: which ones a person means, and how each fares."""
+
+from osm.cli.render import duration, number
+from osm.cli.workloads import find_workloads
+from osm.core.explain.view import MeshView, ProxyView
+
+
+def find_proxies(view: MeshView, name: str, namespace: str | None) -> tuple[ProxyView, ...]:
+    """Find the proxy of a workload, or of all workloads of a Deployment or StatefulSet."""
+    wanted = {(each.namespace, each.name) for each in find_workloads(view, name, namespace)}
+    return tuple(each for each in view.proxies if (each.namespace, each.name) in wanted)
+
+
+def state(proxy: ProxyView) -> str:
+    """Say in a word how a proxy fares."""
+    if not proxy.connected:
+        return "Disconnected"
+    if any(kind.refuses for kind in proxy.types):
+        return "Refused"
+    return "InSync" if proxy.in_sync else "Pending"
+
+
+def oldest_pending_s(proxy: ProxyView) -> float | None:
+    """How long the proxy owes an answer, in seconds; None when it owes none."""
+    owed = [kind.answered_in_s or 0.0 for kind in proxy.types if kind.pending]
+    return max(owed, default=None)
+
+
+def ago(seconds: float | None) -> str:
+    """Write how long ago something was: `0.42s ago`, `3m12s ago`; empty for never."""
+    return "" if seconds is None else f"{brief(seconds)} ago"
+
+
+def brief(seconds: float) -> str:
+    """Write a duration, precise only where it is short."""
+    return duration(seconds) if seconds >= 10 else f"{number(seconds)}s"

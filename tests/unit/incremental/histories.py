@@ -1,0 +1,153 @@
+"""Random histories of a small mesh, as numbers that hypothesis can shrink."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import msgspec
+
+from osm.core.api.manifest import Key, Manifest
+from osm.testing.builders import (
+    Document,
+    http_group,
+    manifests,
+    mesh_config,
+    namespace,
+    pod,
+    service,
+    split,
+    target,
+    tcp_route,
+)
+
+KINDS = 10
+VARIANTS = 8
+Step = tuple[int, int, int]
+"""What kind of change, which object, and how it is written; see `change`."""
+
+_SPACES = ("red", "blue")
+_APPS = ("a", "b", "c")
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Objects that are written and that go, identities that get a certificate, guarded proxies."""
+
+    applied: tuple[Manifest, ...] = ()
+    deleted: tuple[Key, ...] = ()
+    renewed: int = -1
+    guarded: int = -1
+
+
+@cache
+def change(step: Step) -> Change:
+    """What a step does. The last variant of each object deletes it."""
+    kind, which, how = step
+    if kind == KINDS - 1:
+        return Change(renewed=which) if how % 2 else Change(guarded=which)
+    (manifest,) = manifests(_document(kind, which, how))
+    if how == VARIANTS - 1:
+        return Change(deleted=(manifest.key,))
+    return Change(applied=(manifest,))
+
+
+def _document(kind: int, which: int, how: int) -> Document:
+    makers = (_pod, _pod, _service, _service, _group, _tcp_route, _target, _split, _settings)
+    return makers[kind](which, how)
+
+
+def _pod(which: int, how: int) -> Document:
+    space, app = _SPACES[which % 2], _APPS[which // 2 % 3]
+    other = _APPS[(which + how) % 3]
+    return pod(
+        f"{app}-{which // 6}",
+        namespace=space,
+        app=other if how == 3 else app,
+        account=(app, app, "shared")[how % 3],
+        ip="" if how == 4 else f"10.0.0.{which + 1 + (20 if how == 5 else 0)}",
+        ports={"web": 8080 if how % 2 else 80},
+        ready=how != 1,
+        subdomain=app if how in (2, 6) else "",
+        owner=("ReplicaSet", f"{app}-1f") if how == 6 else None,
+        annotations={"openservicemesh.io/discovery": "eager"} if how == 2 else {"note": str(how)},
+    )
+
+
+def _service(which: int, how: int) -> Document:
+    space, app = _SPACES[which % 2], _APPS[which // 2 % 3]
+    unknown = {1: "mongo", 3: "mysql"}.get(how)
+    how = 1 if how == 3 else how  # but for a protocol that is not known the same
+    spoken = ("http", "tcp", "http", "grpc", "tcp-server-first", "http", "tls", "http")[how]
+    web: Document = {"port": 80, "name": f"{spoken}-x", "targetPort": "web" if how % 2 else 80}
+    more: dict[str, object] = {"port": 81, "name": "tcp-y" if how % 3 else "http-y"}
+    alone: Document = {"port": 5432, "name": "tcp-db"}
+    if unknown:
+        more["appProtocol"] = unknown
+    return service(
+        app,
+        *((web, more, alone) if how % 3 == 2 else (web, more) if how % 4 else (web,)),
+        namespace=space,
+        app=_APPS[which % 3] if how == 5 else app,
+        ip=("10.1.0.9", "", f"10.1.0.{which + 1}", "", "None", "10.1.0.9")[how % 6],
+        publish_not_ready=how == 6,
+    )
+
+
+def _group(which: int, how: int) -> Document:
+    match: Document = {"name": "mn"[how % 2], "pathRegex": f"/{how // 2}", "methods": ["GET"]}
+    return http_group("gh"[which // 2 % 2], match, namespace=_SPACES[which % 2])
+
+
+def _tcp_route(which: int, how: int) -> Document:
+    ports = ((), (80,), (81,), (80, 81), (8080,), (), (80, 8080))[how % 7]
+    return tcp_route("t", *ports, namespace=_SPACES[which % 2])
+
+
+def _target(which: int, how: int) -> Document:
+    rules = (
+        ("HTTPRouteGroup/g",),
+        ("HTTPRouteGroup/g/m",),
+        ("HTTPRouteGroup/g", "TCPRoute/t"),
+        ("TCPRoute/t",),
+        ("HTTPRouteGroup/h/n", "HTTPRouteGroup/g"),
+        ("HTTPRouteGroup/gone",),
+        ("TCPRoute/t", "TCPRoute/gone"),
+    )[how % 7]
+    sources = [f"{_SPACES[how % 2]}/{_APPS[how % 3]}", "red/shared"]
+    return target(
+        f"t{which // 2}",
+        (*_APPS, "shared")[(which + how // 4) % 4],
+        sources[: 1 + how % 2],
+        *rules,
+        namespace=_SPACES[which % 2],
+    )
+
+
+def _split(which: int, how: int) -> Document:
+    leaves = {_APPS[how % 3]: how % 4, (*_APPS, "gone")[(how + 1) % 4]: 1}
+    return split(
+        f"s{which // 2 % 2}",
+        _APPS[(which + how // 5) % 3],
+        leaves,
+        namespace=_SPACES[which % 2],
+        created=("", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z")[how % 3],
+        matches=((), (), ("g",), ("gone",))[how % 4],
+    )
+
+
+def _settings(which: int, how: int) -> Document:
+    if which % 2:
+        return namespace(_SPACES[which // 2 % 2], **({"ignore": "true"} if how % 2 else {}))
+    if how == 5:
+        return mesh_config("another")
+    return mesh_config(
+        traffic={"enablePermissiveTrafficPolicyMode": how % 2 == 1},
+        sidecar={"discovery": "Eager" if how == 2 else "OnDemand"}
+        | ({"tlsMinProtocolVersion": "TLSv1_2"} if how == 4 else {}),
+    )
+
+
+def beginning() -> Sequence[Step]:
+    """Steps after which there is a mesh to change: pods, services and access for both namespaces."""
+    steps = [(0, which, 0) for which in range(8)]
+    steps += [(2, which, how) for which, how in enumerate((0, 2, 1, 5, 3, 6))]
+    steps += [(4, which, 0) for which in range(4)] + [(5, 0, 0), (5, 1, 3)]
+    return [*steps, (6, 0, 0), (6, 1, 2), (6, 4, 3), (7, 0, 1)]
