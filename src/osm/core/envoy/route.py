@@ -32,15 +32,9 @@ SAFE_RETRIES = "connect-failure,refused-stream,reset-before-request"
 
 
 class OutboundRoutes(msgspec.Struct, frozen=True, gc=False):
-    """Routes whose virtual hosts are asked for when an application first uses them.
-
-    A proxy remembers every name that it ever asked for, also those that mean nothing. With another
-    `generation` it forgets them in one request, keeps the virtual hosts that it has, and goes on
-    asking (measured with Envoy 1.40).
-    """
+    """Routes whose virtual hosts are asked for when an application first uses them."""
 
     name: str
-    generation: int = 0
 
 
 class OutboundRule(msgspec.Struct, frozen=True, gc=False):
@@ -88,9 +82,8 @@ class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
 def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration:
     """Build a route configuration whose virtual hosts are asked for on demand."""
     source = ads_source()
-    # Envoy asks for virtual hosts before there is one to ask for, and would wait for an answer. It
-    # subscribes anew when anything here differs, be it a nanosecond.
-    source.initial_fetch_timeout.CopyFrom(Duration(nanos=10_000_000 + value.generation % 1_000_000))
+    # Envoy asks for virtual hosts before there is one to ask for, and would wait for an answer.
+    source.initial_fetch_timeout.CopyFrom(Duration(nanos=10_000_000))
     return route_pb2.RouteConfiguration(
         name=value.name,
         vhds=route_pb2.Vhds(config_source=source),

@@ -52,7 +52,7 @@ def virtual_host(model: AnyModel, namespace: str, name: str) -> OutboundHost | N
     domains = tuple(
         sorted(
             spelling
-            for spelling in _spellings(port.name, number, namespace)
+            for spelling in _spellings(port, number, namespace)
             # In a namespace `a.b` may be another service's.
             if directory.by_authority(spelling, number, namespace) == port
         )
@@ -70,10 +70,12 @@ def _whole(own_name: str) -> str:
     return f"{host}.{namespace}.svc.cluster.local{colon}{number}"
 
 
-def _spellings(port: PortName, number: int, namespace: str) -> Iterator[str]:
-    for host in spellings(port.service, namespace):
-        yield f"{host}:{port.port}"
-        if number or port.port == HTTP_PORT:
+def _spellings(port: ServicePort, number: int, namespace: str) -> Iterator[str]:
+    # The endpoints of a headless service come and go; whoever writes their addresses asks for each.
+    addresses = () if port.headless else port.addresses
+    for host in (*spellings(port.name.service, namespace), *addresses):
+        yield f"{host}:{port.name.port}"
+        if number or port.name.port == HTTP_PORT:
             yield host
 
 

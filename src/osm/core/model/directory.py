@@ -73,6 +73,7 @@ def spellings(service: ServiceName, namespace: str) -> list[str]:
     host = f"{service.subdomain}.{service.name}" if service.subdomain else service.name
     whole = f"{host}.{service.namespace}"
     found = [whole, *(f"{whole}.{suffix}" for suffix in _SUFFIXES)]
+    found.append(f"{whole}.{_SUFFIXES[0]}.")
     return [host, *found] if service.namespace == namespace else found
 
 
