@@ -199,6 +199,7 @@ def puppet(
     namespace: str | None = None,
     account: str | None = None,
     labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
     arguments: tuple[str, ...] = (),
     replicas: int = 1,
 ) -> str:
@@ -218,7 +219,7 @@ spec:
   replicas: {replicas}
   selector: {{matchLabels: {selector}}}
   template:
-    metadata: {{labels: {selector}}}
+    metadata: {{labels: {selector}, annotations: {json.dumps(annotations or {})}}}
     spec:
       serviceAccountName: {account or name}
       terminationGracePeriodSeconds: 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from osm.core.xds import types
 from osm.local.proxy import ask_admin
 
 from .harness import MeshUnderTest, local_mesh, mesh_config, puppet, service
@@ -18,6 +19,7 @@ OBJECTS = "---".join(
     (
         mesh_config(permissive=True),
         puppet("client"),
+        puppet("gate", annotations={"openservicemesh.io/discovery": "eager"}),
         puppet("shop", arguments=(f"--echo={ECHO}",)),
         service("shop", ports=((80, 8000, "http"), (ECHO, ECHO, "tcp"))),
         *(
@@ -38,7 +40,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MeshUn
     directory: Path = tmp_path_factory.mktemp("mesh")
     (directory / "objects.yaml").write_text(OBJECTS)
     async with local_mesh(directory, tmp_path_factory.mktemp("state")) as running:
-        await running.wait_ready(2)
+        await running.wait_ready(3)
         await running.settle()
         yield running
 
@@ -46,9 +48,10 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MeshUn
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def envoy(mesh: MeshUnderTest, path: str) -> str:
-    """What the admin interface of the client's proxy says."""
-    _, body = await ask_admin(mesh.runtime / "pods" / "client.client-0", path, timeout=10)
+async def envoy(mesh: MeshUnderTest, path: str, pod: str = CLIENT) -> str:
+    """What the admin interface of a pod's proxy says."""
+    directory = mesh.runtime / "pods" / pod.replace("/", ".")
+    _, body = await ask_admin(directory, path, timeout=10)
     return body.decode()
 
 
@@ -56,8 +59,8 @@ async def heap_kb(mesh: MeshUnderTest) -> int:
     return int(json.loads(await envoy(mesh, "/memory"))["allocated"]) // 1024
 
 
-async def held_hosts(mesh: MeshUnderTest) -> list[str]:
-    dump = json.loads(await envoy(mesh, "/config_dump?resource=dynamic_route_configs"))
+async def held_hosts(mesh: MeshUnderTest, pod: str = CLIENT) -> list[str]:
+    dump = json.loads(await envoy(mesh, "/config_dump?resource=dynamic_route_configs", pod))
     routes = (config["route_config"] for config in dump.get("configs", []))
     return [host["name"] for each in routes for host in each.get("virtual_hosts", [])]
 
@@ -163,3 +166,31 @@ async def test_a_client_that_asks_for_anything_does_not_make_its_proxy_grow(
         for ip in port.addresses
     )
     assert (await mesh.ask(CLIENT, address, 80))[0] == 200
+
+
+async def test_an_eager_proxy_holds_everything_and_asks_for_nothing(mesh: MeshUnderTest) -> None:
+    gate = "gate/gate-0"
+
+    def asked() -> set[str]:
+        stream = mesh.control_plane.by_proxy()[gate].stream
+        kinds = (types.CLUSTER, types.VIRTUAL_HOST)
+        return {name for kind in kinds for name in stream.types[kind].names}
+
+    hosts = set(await held_hosts(mesh, gate))
+    assert hosts >= {f"rds-outbound.80/shop|s{number}" for number in range(SERVICES)}
+    clusters = await envoy(mesh, "/clusters", gate)
+    assert all(f"shop/s{number}|8000::" in clusters for number in range(SERVICES))
+    assert (await mesh.get(gate, "http://s77.shop/"))[0] == 200
+    assert (await mesh.ask(gate, "shop.shop", headers=[("host", "nobody.shop")]))[0] == 404
+    assert (await mesh.talk(gate, "s77.shop", ECHO))[0] == "answered"
+    assert (await mesh.talk(gate, "s77.shop", ECHO + 1))[0] != "answered"
+    mesh.write(
+        "late.yaml",
+        service("late", namespace="shop", selector={"app": "shop"}, ports=((80, 8000, "http"),)),
+    )
+    await mesh.settle()
+    assert (await mesh.get(gate, "http://late.shop/"))[0] == 200
+    assert asked() == set()
+    mesh.remove("late.yaml")
+    await mesh.settle()
+    assert "rds-outbound.80/shop|late" not in await held_hosts(mesh, gate)
