@@ -11,7 +11,7 @@ from osm.ads.session import Session
 from osm.core.compile.build import Compiled
 from osm.core.derive.dependencies import Changed
 from osm.core.derive.reads import Recorder, Watched
-from osm.core.envoy.catalog import Catalog, Present, Value
+from osm.core.envoy.catalog import Catalog, Certificate, Present, Value
 from osm.core.envoy.render import render
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.mesh import Model, WorkloadKey
@@ -50,7 +50,7 @@ class ControlPlane:
     def __init__(self, model: Model, bundle: bytes) -> None:
         self.model = model
         self._bundle = bundle
-        self._certificates: dict[Identity, tuple[bytes, bytes]] = {}
+        self._certificates: dict[Identity, Certificate] = {}
         self._guarded: dict[ProxyIdentity, bool] = {}
         self._recorder = Recorder()
         self.catalog = self._make_catalog()
@@ -71,9 +71,9 @@ class ControlPlane:
         self._forget_gone(compiled.changed)
         return published
 
-    def renew(self, identity: Identity, certificate: bytes, private_key: bytes) -> Published:
+    def certify(self, identity: Identity, certificate: Certificate) -> Published:
         """An identity has a new certificate: its proxies get it."""
-        self._certificates[identity] = (certificate, private_key)
+        self._certificates[identity] = certificate
         return self._update({"certificates": {identity}}, CERTIFICATE)
 
     def guard(self, proxy: ProxyIdentity) -> Published:
@@ -126,8 +126,9 @@ class ControlPlane:
             if identity not in self.model.workloads_of:
                 self._certificates.pop(cast("Identity", identity), None)
 
-    def has_certificate(self, identity: Identity) -> bool:
-        return identity in self._certificates
+    def certificate(self, identity: Identity) -> Certificate | None:
+        """The certificate that an identity's proxies hold, or should."""
+        return self._certificates.get(identity)
 
     def connect(self, proxy: ProxyIdentity) -> Session:
         """A stream of a proxy that has proved who it is. The caller must `disconnect` it."""

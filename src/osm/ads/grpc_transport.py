@@ -58,7 +58,9 @@ class GrpcTransport:
             socket.chmod(0o600)
         started.set()
         try:
-            await server.wait_for_termination()
+            # Not `wait_for_termination`: cancelled, it leaves the server unable to stop, and clients
+            # keep their connections to nobody (measured).
+            await asyncio.Event().wait()
         finally:
             await server.stop(STOP_GRACE_S)
 

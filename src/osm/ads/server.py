@@ -17,6 +17,7 @@ from osm.ads.control_plane import ControlPlane
 from osm.ads.observer import Observer
 from osm.ads.session import Batch, Session
 from osm.ads.transport import Call, CallEnded, Code, Transport
+from osm.core.envoy.names import SERVICE_CERTIFICATE
 from osm.core.model.identity import ProxyIdentity
 from osm.core.xds.delta import Response
 from osm.kit.loop_lag import watch_loop_lag
@@ -32,8 +33,10 @@ WRITE_LIMIT_S = 60.0
 
 Authenticate = Callable[[bytes], ProxyIdentity | str]
 """From a presented certificate chain (PEM) to the proxy that it proves, or why it proves nothing."""
-EnsureCertificate = Callable[[ProxyIdentity], Awaitable[None]]
-"""Makes sure that the control plane has a certificate for a proxy's identity."""
+EnsureCertificate = Callable[[ProxyIdentity, str], Awaitable[None]]
+"""Makes sure that there is a certificate for a proxy's identity. The text is the version of the one
+that the proxy holds, or empty.
+"""
 TakeDenial = Callable[[als_pb2.StreamAccessLogsMessage, ProxyIdentity], None]
 """Takes a message of refused requests from the proxy that sent it."""
 
@@ -85,7 +88,6 @@ class AdsServer:
     async def _discover(self, call: Call) -> None:
         await self._turns.take()
         proxy = self._peer(call)
-        await self._ensure_certificate(proxy)
         session = self._control_plane.connect(proxy)
         self._absent.discard(proxy)
         self._observer.connected(again=session.is_reconnect)
@@ -106,6 +108,9 @@ class AdsServer:
         try:
             async for message in call.requests():
                 request = discovery_pb2.DeltaDiscoveryRequest.FromString(message)
+                if SERVICE_CERTIFICATE in request.resource_names_subscribe:
+                    held = request.initial_resource_versions.get(SERVICE_CERTIFICATE, "")
+                    await self._ensure_certificate(session.proxy, held)
                 received = session.take_request(request)
                 observer.requested(proxy, session.identity, request.type_url)
                 if received.took_s is not None:

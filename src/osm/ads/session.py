@@ -16,6 +16,8 @@ from osm.core.xds.distribution import Changes, Distribution
 
 REQUEST = "request"
 """The trigger of what a proxy asked for; other triggers are what changed."""
+REFUSAL = "refusal"
+"""The trigger of what is sent again in parts, since a proxy refused it in company."""
 
 UNKNOWN_LIMIT = 256
 """Names that do not exist which a proxy may ask for before it is told all that do. An unknown address
@@ -86,7 +88,7 @@ class Session:
         """Since when a response waits for the proxy to take it, on the steady clock."""
         self.wake = asyncio.Event()
         """Set when there is something to say, or the stream must end."""
-        self.stream = DeltaStream()
+        self.stream = DeltaStream(empties=time.time_ns() // 1000)
         self._distribution = distribution
         self._asked: Changes = {}
         self._changed: Changes = {}
@@ -123,6 +125,8 @@ class Session:
             self._whole.add(type_url)
         if received.asked or received.everything:
             self._rouse(type_url, REQUEST)
+        if received.again:
+            self._rouse(type_url, REFUSAL)
         return received
 
     def mark_changed(self, changes: Mapping[str, Iterable[str]], *, trigger: str = "") -> None:
@@ -163,6 +167,9 @@ class Session:
             changed=changed,
             now=now,
         )
+        if self.stream.unknown > UNKNOWN_LIMIT and not self._is_guarded:
+            self._is_guarded = True
+            self._guard(self.proxy)
         return Batch(tuple(responses), queued_at, triggers)
 
     def type_status(self, now: float) -> tuple[TypeStatus, ...]:

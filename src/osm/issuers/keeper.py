@@ -105,10 +105,27 @@ class CertificateKeeper:
             if entry.pair is None and not entry.waiting and self._entries.get(subject) is entry:
                 del self._entries[subject]  # names that get no certificate must not pile up
 
+    def adopt(self, subject: Subject, not_before: datetime, not_after: datetime) -> bool:
+        """Take over the renewal of a certificate that a proxy holds and another keeper issued.
+
+        Only of one that needs no renewal yet, and for a subject that has none here.
+        """
+        entry = _Entry(self._rng.random())
+        entry.life = Life(not_before, not_before, not_after)
+        if subject in self._entries or entry.life.is_due(self._clock.now(), entry.jitter):
+            return False
+        self._entries[subject] = entry
+        return True
+
     def current(self, subject: Subject) -> KeyPair | None:
         """Return the subject's pair as it is, without issuing one."""
         entry = self._entries.get(subject)
         return entry.pair if entry else None
+
+    def expires(self, subject: Subject) -> datetime | None:
+        """When the subject's certificate ends, also one that only a proxy holds."""
+        entry = self._entries.get(subject)
+        return entry.life.not_after if entry and entry.life else None
 
     def forget(self, subject: Subject) -> None:
         """Stop renewing for a subject that nobody uses any more."""

@@ -17,15 +17,17 @@ from osm.ads.server import AdsServer
 from osm.core.compile.build import compile_model
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
+from osm.core.envoy.catalog import Certificate
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.workload import PipeAddress, SocketAddress
 from osm.core.pki.certificate import ServerName
 from osm.core.pki.trust import Refused as NotTrusted
 from osm.core.pki.trust import TrustBundle
+from osm.core.pki.version import CertificateVersion
 from osm.issuers.keeper import CertificateKeeper
 from osm.issuers.tresor import Tresor
-from osm.ports import Clock
+from osm.ports import Clock, KeyPair
 from osm.runtime.pipeline import Pipeline
 from osm.runtime.proxy_files import ProxyFiles
 from osm.runtime.proxy_view import in_short
@@ -99,17 +101,37 @@ class ControlCore:
         found = self._trust.authenticate_proxy(chain, self.clock.now())
         return found.text if isinstance(found, NotTrusted) else found
 
-    async def _ensure_certificate(self, proxy: ProxyIdentity) -> None:
-        if not self.control_plane.has_certificate(proxy.identity):
-            pair = await self.keeper.get(proxy.identity)
-            self.control_plane.renew(proxy.identity, pair.certificate, pair.private_key)
+    async def _ensure_certificate(self, proxy: ProxyIdentity, held: str) -> None:
+        """A proxy that comes back with a certificate that is still good keeps it: after a restart, or
+        coming from another replica of ours.
+        """
+        identity = proxy.identity
+        present = self.control_plane.certificate(identity)
+        if present is not None and (present.chain or present.version == held):
+            return
+        known = CertificateVersion.parse(held)
+        if (
+            present is None
+            and known is not None
+            and known.is_under(self.keeper.issuer.trust_bundle)
+            and self.keeper.adopt(identity, known.not_before, known.not_after)
+        ):
+            self.control_plane.certify(identity, Certificate(b"", b"", held))
+            return
+        self.control_plane.certify(identity, self._certificate(await self.keeper.get(identity)))
+
+    def _certificate(self, pair: KeyPair) -> Certificate:
+        version = CertificateVersion.of(
+            pair.certificate, self.keeper.issuer.trust_bundle, pair.not_before, pair.not_after
+        )
+        return Certificate(pair.certificate, pair.private_key, version.text)
 
     async def _hand_on_renewals(self) -> None:
         """Renewed certificates go to workloads by SDS, and by file to proxies for their way to us."""
         with self.keeper.subscribe() as renewals:
             async for subject, pair in renewals:
-                if isinstance(subject, Identity) and self.control_plane.has_certificate(subject):
-                    self.control_plane.renew(subject, pair.certificate, pair.private_key)
+                if isinstance(subject, Identity) and self.control_plane.certificate(subject):
+                    self.control_plane.certify(subject, self._certificate(pair))
                 elif isinstance(subject, ProxyIdentity):
                     self.proxy_files.renew(subject, pair)
 

@@ -200,6 +200,6 @@ class RunningMeshApi:
         return found[0]
 
     def _expiry(self) -> Mapping[Identity, datetime]:
-        identities = {w.identity for w in self._core.control_plane.model.workloads.values()}
-        pairs = {identity: self._core.keeper.current(identity) for identity in identities}
-        return {identity: pair.not_after for identity, pair in pairs.items() if pair is not None}
+        identities = self._core.control_plane.model.workloads_of
+        ends = {identity: self._core.keeper.expires(identity) for identity in identities}
+        return {identity: end for identity, end in ends.items() if end is not None}

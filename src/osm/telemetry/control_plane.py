@@ -70,7 +70,7 @@ class ControlPlaneMetrics:
         )
         self._triggers = BareCounter(
             "osm_proxy_push_trigger_count",
-            "Why there was a response: the kind of object that changed, or `request`",
+            "Why there was a response: what kind of object changed, or a request",
             ("trigger", "type"),
             registry,
         )

@@ -8,6 +8,7 @@ import pytest
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.ads.control_plane import ControlPlane
 from osm.ads.expected import expected_resources, redacted
+from osm.core.envoy.catalog import Certificate
 from osm.core.xds import types
 from osm.ports import ExpectedResource
 from osm.testing.builders import (
@@ -42,7 +43,7 @@ def expected(workload: str, **asked: tuple[str, ...]) -> dict[tuple[str, str], E
     found = model(*MESH)
     plane = ControlPlane(found, b"roots")
     who = proxy(found, workload)
-    plane.renew(who.identity, b"a chain", KEY)
+    plane.certify(who.identity, Certificate(b"a chain", KEY, "1"))
     session = plane.connect(who)
     for type_url in types.ORDER:
         session.take_request(

@@ -17,6 +17,7 @@ from osm.ads.session import REQUEST, Session
 from osm.core.api.manifest import Key
 from osm.core.compile.build import Compiler
 from osm.core.envoy import names
+from osm.core.envoy.catalog import Certificate
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.xds import types
 from osm.core.xds.delta import Response
@@ -45,6 +46,10 @@ SHOP: tuple[Part, ...] = (
 )
 
 
+def certificate(chain: str) -> Certificate:
+    return Certificate(chain.encode(), b"key", f"version of {chain}")
+
+
 class Plane:
     """A control plane with what it was told of refusals."""
 
@@ -56,7 +61,7 @@ class Plane:
         self.model = self.plane.model
         for workload in self.model.workloads.values():
             account = workload.identity.service_account
-            self.plane.renew(workload.identity, f"chain of {account}".encode(), b"key")
+            self.plane.certify(workload.identity, certificate(f"chain of {account}"))
 
     def connect(self, workload: str) -> "Proxy":
         return Proxy(self, self.plane.connect(proxy(self.model, workload)))
@@ -201,8 +206,8 @@ async def test_a_new_certificate_goes_to_the_proxies_of_its_identity() -> None:
     for each in (shop, buyer):
         await each.ask(types.SECRET, names.SERVICE_CERTIFICATE)
     identity = shop.session.proxy.identity
-    assert plane.plane.has_certificate(identity)
-    published = plane.plane.renew(identity, b"new chain", b"key")
+    assert plane.plane.certificate(identity)
+    published = plane.plane.certify(identity, certificate("new chain"))
     assert (published.built, published.streams) == (1, 1)
     assert len(await shop.receive()) == 1 and await buyer.receive() == []
 
@@ -212,11 +217,11 @@ async def test_an_identity_without_certificate_is_told_so_and_gets_it_later() ->
     newcomer = pod("new", ip="10.0.0.8")
     plane.publish(*SHOP, newcomer)
     who = ProxyIdentity(Identity("cluster.local", "default", "new"), "new")
-    assert not plane.plane.has_certificate(who.identity)
+    assert plane.plane.certificate(who.identity) is None
     session = Proxy(plane, plane.plane.connect(who))
     (response,) = await session.ask(types.SECRET, names.SERVICE_CERTIFICATE)
     assert response.removed == (names.SERVICE_CERTIFICATE,)
-    plane.plane.renew(who.identity, b"chain", b"key")
+    plane.plane.certify(who.identity, certificate("chain"))
     (response,) = await session.receive()
     assert response.names == (names.SERVICE_CERTIFICATE,)
 

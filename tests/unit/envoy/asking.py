@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from osm.core.envoy import names
-from osm.core.envoy.catalog import Catalog, Present, Value
+from osm.core.envoy.catalog import Catalog, Certificate, Present, Value
 from osm.core.envoy.render import render
 from osm.core.model.identity import ProxyIdentity
 from osm.core.model.mesh import Model
@@ -14,7 +14,8 @@ Named = tuple[str, str]
 
 def catalog_of(model: Model) -> Catalog:
     """A catalog in which every identity has a (made up) certificate."""
-    certificates = {w.identity: (b"chain", b"key") for w in model.workloads.values()}
+    certificate = Certificate(b"chain", b"key", "1")
+    certificates = {w.identity: certificate for w in model.workloads.values()}
     return Catalog(model, Present(certificates, b"roots"))
 
 

@@ -74,7 +74,7 @@ class StaticEnvoy:
         chain, key, self._bundle = make_certificates(directory)
         self.bootstrap.static_resources.secrets.extend(
             [
-                build_certificate_secret(CertificateSecret(names.SERVICE_CERTIFICATE, chain, key)),
+                build_certificate_secret(CertificateSecret(names.SERVICE_CERTIFICATE, chain, key, "1")),
                 build_trust_secret(TrustSecret(names.ROOT_CERTIFICATES, self._bundle)),
             ]
         )

@@ -9,7 +9,7 @@ from tests.unit.compile.meshes import meshes
 from tests.unit.envoy.asking import all_names, catalog_of, value_of
 
 from osm.core.envoy import names
-from osm.core.envoy.catalog import Catalog, Present
+from osm.core.envoy.catalog import Catalog, Certificate, Present
 from osm.core.envoy.cluster import NowhereCluster, ServiceCluster
 from osm.core.envoy.endpoint import Endpoints
 from osm.core.envoy.inbound import InboundListener
@@ -219,10 +219,10 @@ def test_a_weight_touches_the_virtual_host_only() -> None:
 
 def test_secrets_are_the_proxys_certificate_and_the_roots() -> None:
     found = model(*SHOP)
-    catalog = Catalog(found, Present({identity("client"): (b"chain", b"key")}, b"roots"))
+    catalog = Catalog(found, Present({identity("client"): Certificate(b"chain", b"key", "1")}, b"roots"))
     who = proxy(found, "client")
     assert value_of(catalog, who, types.SECRET, "service-cert") == CertificateSecret(
-        "service-cert", b"chain", b"key"
+        "service-cert", b"chain", b"key", "1"
     )
     assert value_of(catalog, who, types.SECRET, "root-cert") == TrustSecret("root-cert", b"roots")
     assert value_of(catalog, proxy(found, "shop"), types.SECRET, "service-cert") is None

@@ -11,7 +11,7 @@ from osm.core.compile.build import Compiler, compile_model
 from osm.core.compile.snapshot import Snapshot
 from osm.core.derive.dependencies import Changed, Dependencies
 from osm.core.derive.reads import Recorder, Watched
-from osm.core.envoy.catalog import Catalog, Present, Value
+from osm.core.envoy.catalog import Catalog, Certificate, Present, Value
 from osm.core.envoy.render import render
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.recorded import RecordedModel
@@ -37,7 +37,7 @@ class Mesh:
         self.objects: dict[Key, Manifest] = {}
         self.compiler = Compiler(LOCAL)
         self.recorder = Recorder()
-        self.certificates: dict[Identity, tuple[bytes, bytes]] = {}
+        self.certificates: dict[Identity, Certificate] = {}
         self.guarded: dict[ProxyIdentity, bool] = {}
         self.catalog = self.seen()
         self.distribution = Distribution[ProxyIdentity, Value](self.catalog, render, self.recorder)
@@ -82,8 +82,9 @@ class Mesh:
             return
         if renewed >= 0:
             identity = proxies[renewed % len(proxies)].identity
-            number = len(self.certificates.get(identity, (b"", b""))[0])
-            self.certificates[identity] = (b"c" * (number + 1), b"key")
+            before = self.certificates.get(identity)
+            version = f"{before.version}+" if before else "1"
+            self.certificates[identity] = Certificate(b"chain", b"key", version)
             self.tell({"certificates": {identity}})
         if guarded >= 0:
             proxy = proxies[guarded % len(proxies)]

@@ -244,3 +244,24 @@ async def test_a_certificate_that_does_not_fit_is_not_used(tmp_path: Path, wrong
             await mesh.keeper.get(BUYER)
         assert b"PRIVATE" not in repr(caught.value).encode()
         assert mesh.outcomes == ["failed"]
+
+
+async def test_a_certificate_that_a_proxy_holds_is_renewed_when_it_falls_due(tmp_path: Path) -> None:
+    async with running(tmp_path / "ca") as mesh:
+        now = mesh.clock.now()
+        assert mesh.keeper.adopt(BUYER, now, now + timedelta(hours=24))
+        assert mesh.keeper.current(BUYER) is None
+        assert mesh.keeper.expires(BUYER) == now + timedelta(hours=24)
+        with mesh.keeper.subscribe() as renewals:
+            await mesh.clock.advance(16 * 3600 + 60)
+            subject, pair = await anext(renewals)
+        assert subject == BUYER and mesh.keeper.current(BUYER) == pair
+
+
+async def test_what_is_known_already_or_due_is_not_taken_over(tmp_path: Path) -> None:
+    async with running(tmp_path / "ca") as mesh:
+        now = mesh.clock.now()
+        await mesh.keeper.get(BUYER)
+        assert not mesh.keeper.adopt(BUYER, now, now + timedelta(hours=24))
+        assert not mesh.keeper.adopt(THIEF, now - timedelta(hours=23), now + timedelta(hours=1))
+        assert not mesh.keeper.adopt(THIEF, now + timedelta(hours=1), now + timedelta(hours=24))

@@ -1,9 +1,12 @@
 """One proxy's stream: subscriptions, acknowledgements, refusals, reconnections."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.xds.world import Client, Content, render, resource
 
 from osm.core.xds import types
@@ -192,7 +195,9 @@ def test_a_refusal_stays_until_something_of_it_is_accepted() -> None:
     for name in "abc":
         stream.put(EDS, name)
     (first,) = stream.ask(EDS, "a", "b")
-    stream.ask(EDS, nonce=first.nonce, error="bad a")
+    others, alone = stream.ask(EDS, nonce=first.nonce, error="bad a")
+    stream.acknowledge([others])
+    assert stream.ask(EDS, nonce=alone.nonce, error="bad a") == []
     (second,) = stream.ask(EDS, "c")
     stream.ask(EDS, nonce=second.nonce, error="bad c")
     stream.put(EDS, "c", "2")
@@ -539,7 +544,10 @@ def test_only_the_resource_that_is_named_has_to_be_mended() -> None:
     assert received.refusal is not None and received.refusal.resources == ("b",)
     assert stream.delta.refuses(CDS, "b") and not stream.delta.refuses(CDS, "a")
     stream.put(CDS, "a", "2")
-    stream.acknowledge(stream.respond())
+    changed, alone = stream.respond()
+    assert (changed.names, alone.names) == (("a",), ("b",))
+    stream.acknowledge([changed])
+    assert stream.ask(CDS, nonce=alone.nonce, error="bad") == []
     assert not stream.in_sync()
     stream.put(CDS, "b", "2")
     stream.acknowledge(stream.respond())
@@ -558,3 +566,74 @@ def test_the_time_from_sending_to_the_answer_is_told_once() -> None:
         assert received.took_s == expected
     state = stream.delta.types[EDS]
     assert (state.last_sent, state.last_acknowledged) == (6.0, 8.5)
+
+
+class Refusing(Stream):
+    """A proxy that refuses each response with something bad in it, as a whole or in part."""
+
+    def __init__(self, bad: AbstractSet[str], *, whole: bool, words: bool) -> None:
+        super().__init__()
+        self.bad = bad
+        self.whole = whole
+        self.words = words
+        self.sent: list[tuple[str, ...]] = []
+
+    def settle(self, type_url: str) -> None:
+        """Until nothing more is said."""
+        names = frozenset(name for kind, name in self.present if kind == type_url)
+        changed = {type_url: names}
+        for _ in range(1000):
+            responses = self.delta.respond(self.lookup, self.own_names, asked={}, changed=changed)
+            changed = {}
+            if not responses:
+                return
+            for response in responses:
+                self.take(response)
+        raise AssertionError("it goes on and on")
+
+    def take(self, response: Response) -> None:
+        self.sent.append(response.names)
+        refused = sorted(self.bad & set(response.names))
+        held = self.client.held.setdefault(response.type_url, {})
+        for name in response.names if not (refused and self.whole) else ():
+            if name not in refused:
+                held[name] = self.present[response.type_url, name].version
+        words = "".join(f"{name}: bad, " for name in refused) if self.words else "bad"
+        self.delta.receive(
+            response.type_url, nonce=response.nonce, error=words if refused else None
+        )
+
+
+NAMES = [f"n{number}" for number in range(12)]
+
+
+@given(
+    names=st.sets(st.sampled_from(NAMES), min_size=1),
+    bad=st.sets(st.sampled_from(NAMES), max_size=4),
+    whole=st.booleans(),
+    words=st.booleans(),
+)
+def test_bad_resources_do_not_keep_good_ones_from_a_proxy_and_are_found(
+    names: set[str],
+    bad: set[str],
+    whole: bool,  # noqa: FBT001 - drawn
+    words: bool,  # noqa: FBT001
+) -> None:
+    stream = Refusing(bad, whole=whole, words=words)
+    for name in names:
+        stream.put(EDS, name)
+    stream.delta.receive(EDS, subscribe=sorted(names))
+    stream.settle(EDS)
+    assert stream.held(EDS) == sorted(names - bad)
+    refused = {name for name in names if stream.delta.refuses(EDS, name)}
+    assert refused == names & bad
+    assert all(stream.sent.count((name,)) <= 1 for name in bad), (
+        "a bad one was sent again and again"
+    )
+    count = len(stream.sent)
+    stream.bad = set()
+    for name in names & bad:
+        stream.put(EDS, name, "mended")
+    stream.settle(EDS)
+    assert stream.held(EDS) == sorted(names) and stream.in_sync()
+    assert len(stream.sent) <= count + 1

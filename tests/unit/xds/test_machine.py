@@ -1,6 +1,7 @@
 """Whatever the order of events, a proxy ends up with what the catalog says, and with nothing else."""
 
 from collections import deque
+from itertools import count
 
 import msgspec
 from hypothesis import settings
@@ -28,6 +29,9 @@ def value_for(seen: Seen, proxy: str, kind: str, name: str) -> Content | None:
     return seen.value(seen.scope(proxy, kind, name), kind, name)
 
 
+EMPTIES = count(0, 1000)
+
+
 class Peer:
     """A proxy with its stream: what `osm.ads.session` does, and what Envoy does, step by step."""
 
@@ -41,7 +45,7 @@ class Peer:
         self.connect()
 
     def connect(self) -> None:
-        self.stream = DeltaStream()
+        self.stream = DeltaStream(empties=next(EMPTIES))
         self.asked: Changes = {}
         self.changed: Changes = {}
         self.wire: deque[Response] = deque()

@@ -52,10 +52,21 @@ Value = (
 Scope = ProxyIdentity | Identity | str | None
 
 
+class Certificate(msgspec.Struct, frozen=True, gc=False):
+    """An identity's certificate chain and key; both empty when only its proxies have them."""
+
+    chain: bytes
+    private_key: bytes
+    version: str
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.version!r})"
+
+
 class Present(msgspec.Struct, frozen=True):
     """What the control plane knows beside the model. Certificates and roots are PEM."""
 
-    certificates: Mapping[Identity, tuple[bytes, bytes]]
+    certificates: Mapping[Identity, Certificate]
     bundle: bytes
     guarded: Mapping[ProxyIdentity, bool] = {}
     """Proxies that have asked for too much that does not exist. They are told what does, and ask no
@@ -115,8 +126,10 @@ class Catalog:
             case str():
                 return virtual_host(self._model, scope, name)
             case Identity():
-                pair = self._present.certificates.get(scope)
-                return CertificateSecret(name, *pair) if pair else None
+                found = self._present.certificates.get(scope)
+                if found is None:
+                    return None
+                return CertificateSecret(name, found.chain, found.private_key, found.version)
         return self._proxys_own(scope, type_url, name)
 
     def _proxys_own(self, proxy: ProxyIdentity, type_url: str, name: str) -> Value | None:

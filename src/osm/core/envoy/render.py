@@ -76,6 +76,9 @@ def build(value: Value) -> Message:
 
 def render(value: Value) -> Resource:
     """The resource for a value: same value, same bytes."""
+    if isinstance(value, CertificateSecret):
+        message = build(value) if value.certificate else None
+        return make_resource(value.name, message, version=value.version)
     name = OUTBOUND_LISTENER if isinstance(value, OutboundListener) else value.name
     aliases = value.aliases if isinstance(value, OutboundHost) else ()
     endpoints = value.name if isinstance(value, ServiceCluster) else ""

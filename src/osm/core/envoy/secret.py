@@ -9,11 +9,12 @@ from osm.core.model.identity import Identity
 
 
 class CertificateSecret(msgspec.Struct, frozen=True, gc=False):
-    """A certificate chain and its key, PEM."""
+    """A certificate chain and its key, PEM; both empty when only the proxy itself has them."""
 
     name: str
     certificate: bytes
     private_key: bytes
+    version: str
 
     def __repr__(self) -> str:
         return f"CertificateSecret({self.name!r})"

@@ -1,8 +1,12 @@
 """One proxy's incremental xDS stream as a state machine (xDS protocol, "Incremental xDS").
 
 The caller owns the socket. `receive` takes a request and says what the proxy wants to hold from then
-on; `respond` turns the present resources into the responses that bring the proxy up to date. A
-refused version is not sent again; what the proxy had before stays in place, as Envoy does by itself.
+on; `respond` turns the present resources into the responses that bring the proxy up to date.
+
+A resource that was refused alone is not sent again; what the proxy had before stays in place, as Envoy
+does by itself. But Envoy may refuse a response as a whole for one bad resource in it, good ones
+included (measured: whatever fails when it is decoded). So what was refused together is sent again in
+parts, until the bad ones have been refused alone and all others are in place.
 """
 
 import re
@@ -12,7 +16,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from osm.core.xds import types
-from osm.core.xds.resource import Resource, empty_number, encode_response, make_empty
+from osm.core.xds.resource import EMPTY_VERSION, Resource, encode_response, make_empty
 
 Lookup = Callable[[str, str], Resource | None]
 """The present resource of a type and name, or None when there is none for this proxy."""
@@ -62,6 +66,8 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     """Names that must be answered, whatever their version."""
     everything: bool = False
     """The type must be looked at whole: its first request, or "everything that is mine" anew."""
+    again: bool = False
+    """Something was refused in company, and goes out again in parts."""
     dropped: frozenset[str] = frozenset()
     refusal: Refusal | None = None
     took_s: float | None = None
@@ -92,6 +98,8 @@ class TypeState(msgspec.Struct):
     last_error: str = ""
     refusals: tuple[frozenset[str], ...] = ()
     """What was refused, response by response, until something of it was accepted or dropped."""
+    again: list[tuple[str, ...]] = msgspec.field(default_factory=list)
+    """What was refused in company, in the parts in which it is to be sent again."""
 
 
 class DeltaStream:
@@ -100,10 +108,13 @@ class DeltaStream:
     `now` is on a steady clock of the caller's, in seconds.
     """
 
-    def __init__(self, *, name_limit: int = 10_000, claim_limit: int = 100_000) -> None:
+    def __init__(
+        self, *, empties: int = 0, name_limit: int = 10_000, claim_limit: int = 100_000
+    ) -> None:
+        """`empties` is a number above those of all empty resources that the proxy may have had."""
         self.types: dict[str, TypeState] = {}
         self._nonce = 0
-        self._empties = 0
+        self._empties = empties
         self._name_limit = name_limit
         self._claim_limit = claim_limit
 
@@ -131,7 +142,8 @@ class DeltaStream:
             took_s = now - pending.sent_at
             refusal = self._settle(state, type_url, pending.names, error, now)
         if state.started and not subscribe and not unsubscribe:
-            return Received(refusal=refusal, took_s=took_s)  # most requests: nothing but an answer
+            # Most requests: nothing but an answer.
+            return Received(refusal=refusal, took_s=took_s, again=bool(state.again))
         is_first, state.started = not state.started, True
         wanted, unwanted = set(subscribe), set(unsubscribe)
         had_everything = state.wildcard
@@ -145,12 +157,10 @@ class DeltaStream:
         if is_first:
             claims = sorted((initial_versions or {}).items())
             for name, version in claims[: self._claim_limit]:
-                number = empty_number(version)
-                if number is None:
-                    state.versions[name] = version
-                else:
+                if version.startswith(EMPTY_VERSION):
                     state.found[name] = ABSENT
-                    self._empties = max(self._empties, number)
+                else:
+                    state.versions[name] = version
             # After a reconnection what is held and unchanged is not sent again.
             asked = set()
         dropped = self._drop(state, unwanted)
@@ -158,7 +168,9 @@ class DeltaStream:
             # Whether these are still held, as part of everything, the proxy cannot know.
             asked |= dropped
         everything = is_first or (state.wildcard and not had_everything)
-        return Received(frozenset(asked), everything, frozenset(dropped), refusal, took_s)
+        return Received(
+            frozenset(asked), everything, bool(state.again), frozenset(dropped), refusal, took_s
+        )
 
     @staticmethod
     def _drop(state: TypeState, unwanted: set[str]) -> set[str]:
@@ -192,6 +204,7 @@ class DeltaStream:
         blamed = find_blamed(names, error)
         if blamed:
             state.refusals = (*state.refusals[1 - REFUSALS_KEPT :], frozenset(blamed))
+        state.again += split_refused(names, blamed)
         return Refusal(type_url, blamed, error)
 
     def respond(
@@ -220,22 +233,27 @@ class DeltaStream:
             look = must | changed.get(type_url, NOTHING)
             # Envoy goes on only when "everything of mine" was answered, be it with nothing.
             unanswered = state.wildcard and not state.sent
-            if not look and not unanswered:
+            again, state.again = state.again, []
+            if not (look or again or unanswered):
                 continue  # a push of one resource costs nothing for the other types
             takes_own = state.wildcard or type_url in types.PUSHED_TYPES
             mine = own(type_url) if takes_own else NOTHING
             look = {n for n in look if n in state.names or n in state.versions or n in mine}
             fresh, gone = self._difference(state, type_url, look, must, mine, lookup)
+            parts = [self._repeat(state, type_url, names, fresh, lookup) for names in again]
             if type_url == types.CLUSTER:
-                with_clusters = {resource.endpoints for resource in fresh}
+                sent = (fresh, *(present for present, _ in parts))
+                with_clusters = {resource.endpoints for part in sent for resource in part}
             if state.wildcard:
                 gone += tuple(sorted(must - look))
             if type_url in types.LEAF_TYPES:
-                parts = _at_once(fresh, gone)
-                additions += [self._response(state, type_url, *part, now) for part in parts]
-                continue
-            if fresh or unanswered:
+                parts = [*_at_once(fresh, gone), *parts]
+                gone = ()
+            elif fresh or unanswered:
                 additions.append(self._response(state, type_url, fresh, (), now))
+            additions += [
+                self._response(state, type_url, *part, now) for part in parts if any(part)
+            ]
             if gone:
                 removals.append(self._response(state, type_url, (), gone, now))
         return additions + removals[::-1]
@@ -273,7 +291,8 @@ class DeltaStream:
                     else:
                         gone.add(name)
             else:
-                if state.versions.get(resource.name) != resource.version or name in must:
+                is_news = state.versions.get(resource.name) != resource.version or name in must
+                if is_news and resource.wire:
                     fresh[resource.name] = resource
                     state.versions[resource.name] = resource.version
                 if before and before != resource.name:
@@ -284,6 +303,36 @@ class DeltaStream:
             left -= {*state.found.values(), *own}
             gone |= {resource for resource in left if state.versions.pop(resource, None)}
         return tuple(fresh.values()), tuple(sorted(gone))
+
+    def _repeat(
+        self,
+        state: TypeState,
+        type_url: str,
+        names: tuple[str, ...],
+        fresh: tuple[Resource, ...],
+        lookup: Lookup,
+    ) -> tuple[tuple[Resource, ...], tuple[str, ...]]:
+        """The present form of what was refused in company, without what has just changed and what
+        is not held any more.
+        """
+        asked = {resource: name for name, resource in state.found.items()}
+        anew = {resource.name for resource in fresh}
+        present: list[Resource] = []
+        absent: list[str] = []
+        for name in names:
+            if name in anew:
+                continue
+            if name in state.versions:
+                resource = lookup(type_url, asked.get(name, name))
+                if resource is not None and resource.name == name:
+                    present.append(resource)
+                    state.versions[name] = resource.version
+            elif type_url == types.VIRTUAL_HOST and state.found.get(name) == ABSENT:
+                self._empties += 1
+                present.append(make_empty(name, self._empties, aliases=(name,)))
+            else:
+                absent.append(name)
+        return tuple(present), tuple(absent)
 
     def _response(
         self,
@@ -341,6 +390,19 @@ def _remember(state: TypeState, name: str, resource: Resource | None) -> None:
         state.unknown.add(name)
     else:
         state.unknown.discard(name)
+
+
+def split_refused(names: tuple[str, ...], blamed: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The parts in which a refused response is sent again: each of the resources that the proxy named
+    alone, for its words may deceive, and the others together; two halves when it named none or all.
+    """
+    if len(names) < 2:
+        return []
+    others = tuple(name for name in names if name not in blamed)
+    if others:
+        return [others, *((name,) for name in blamed)]
+    middle = len(names) // 2
+    return [names[:middle], names[middle:]]
 
 
 def find_blamed(names: tuple[str, ...], error: str) -> tuple[str, ...]:

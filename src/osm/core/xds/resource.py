@@ -15,6 +15,8 @@ EMPTY_VERSION = "none-"
 class Resource(msgspec.Struct, frozen=True, gc=False):
     """One named resource. `wire` is a serialised `envoy.service.discovery.v3.Resource`.
 
+    One without bytes is held by proxies that got it elsewhere, and is never sent.
+
     A resource without a body (`empty`) tells that a virtual host does not exist: Envoy answers 404 at
     once, where a removal would leave the request waiting (measured with Envoy 1.40).
     """
@@ -31,17 +33,23 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
 def make_resource(
     name: str,
-    message: Message,
+    message: Message | None,
     *,
     aliases: tuple[str, ...] = (),
     origins: tuple[Origin, ...] = (),
     endpoints: str = "",
     placeholder: bool = False,
+    version: str = "",
 ) -> Resource:
-    """Serialise `message`; the version is a hash of its bytes, so that equal content is one version."""
+    """Serialise `message`, if there is one here. The version, when none is given, is a hash of its
+    bytes, so that equal content is one version.
+    """
+    if message is None:
+        return Resource(name, version, b"")
     resource = discovery_pb2.Resource(name=name, aliases=aliases)
     resource.resource.Pack(message, deterministic=True)
-    version = hashlib.blake2b(resource.resource.value, digest_size=8).hexdigest()
+    if not version:
+        version = hashlib.blake2b(resource.resource.value, digest_size=8).hexdigest()
     resource.version = version
     wire = resource.SerializeToString(deterministic=True)
     return Resource(name, version, wire, origins, endpoints, placeholder)
@@ -56,14 +64,6 @@ def make_empty(name: str, number: int, *, aliases: tuple[str, ...] = ()) -> Reso
     version = f"{EMPTY_VERSION}{number}"
     resource = discovery_pb2.Resource(name=name, aliases=aliases, version=version)
     return Resource(name, version, resource.SerializeToString(deterministic=True))
-
-
-def empty_number(version: str) -> int | None:
-    """The number of an empty resource's version, or None for another version."""
-    number = version.removeprefix(EMPTY_VERSION)
-    if number == version or not (number.isascii() and number.isdecimal() and len(number) < 16):
-        return None
-    return int(number)
 
 
 def encode_response(
