@@ -17,7 +17,7 @@ from osm.errors import ConfigError
 from osm.local.collection import Collection, FileState, read_state, unreadable_state
 from osm.local.edits import Plan, plan_apply, plan_delete
 from osm.local.folder import FoundFile, find_file, list_files, read_file
-from osm.local.looks import Looks, is_as_known
+from osm.local.looks import Look, Looks, is_as_known
 from osm.local.watcher import Watcher
 from osm.local.writing import write_all
 from osm.ports import AppliedObject, Change
@@ -26,6 +26,9 @@ _CONFIRM_S = 0.06
 """Nothing is withdrawn before it was missing twice: editors empty a file, then write it."""
 _TOGETHER = 100
 """Files that are read at once. What more of them hold comes in several changes."""
+
+_LITTLE_FILES, _LITTLE_BYTES = 10, 16 * 1024
+"""What is read within a millisecond or two, so that a thread's way there and back is longer."""
 
 States = Mapping[str, FileState | None]
 """Of files by path; None: there is no file."""
@@ -55,8 +58,7 @@ class FileSource:
         doubts: dict[str, float] = {}
         try:
             look = await looks.first()
-            everything = await asyncio.to_thread(self._read, look.changed)
-            yield collection.update(everything, look.findings) or Change()
+            yield await asyncio.to_thread(self._read_first, look)
             while True:
                 # What seems to be gone may only have moved: a look that is awaited comes first.
                 dues = () if looks.are_awaited else doubts.values()
@@ -75,7 +77,10 @@ class FileSource:
                     looks.begin(collection.states)
                 complaints = look.complaints
                 for some in _batches(changed):
-                    states = await asyncio.to_thread(self._read, some)
+                    if _is_little(some, news.paths):
+                        states = self._read(some)
+                    else:
+                        states = await asyncio.to_thread(self._read, some)
                     # Links, and what they replace or are replaced by, are a matter of the whole.
                     looks.wanted |= any(
                         name in complaints or (states[path] is None and os.path.lexists(path))
@@ -96,6 +101,9 @@ class FileSource:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until if until < math.inf else None):
                 await self._bell.wait()
+
+    def _read_first(self, look: Look) -> Change:
+        return self._collection.update(self._read(look.changed), look.findings) or Change()
 
     def _read(self, files: Mapping[str, str]) -> dict[str, FileState | None]:
         """What files contribute now, on top of what was last taken over."""
@@ -169,6 +177,14 @@ def _believe(
         else:
             doubts.pop(path, None)
     return {path: state for path, state in states.items() if path not in losing}
+
+
+def _is_little(files: Mapping[str, str], told: Mapping[str, str]) -> bool:
+    """Whether files may be read without a thread: few and small, and written on this machine."""
+    if len(files) > _LITTLE_FILES or not files.keys() <= told.keys():
+        return False
+    found = [find_file(path, name) for path, name in files.items()]
+    return sum(file.size for file in found if file) <= _LITTLE_BYTES
 
 
 def _batches(files: Mapping[str, str]) -> Iterator[Mapping[str, str]]:

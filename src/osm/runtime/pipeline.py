@@ -7,7 +7,6 @@ then), and says so.
 import time
 from collections.abc import Iterable
 
-import msgspec
 import structlog
 
 from osm.ads.control_plane import ControlPlane
@@ -21,12 +20,23 @@ from osm.kit.debounce import Debounce
 log = structlog.get_logger("osm.pipeline")
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """Changes that wait to be compiled, and what caused them."""
+class Batch:
+    """Objects that wait to be compiled (None: gone), and why. A later change replaces an earlier one."""
 
-    applied: tuple[Manifest, ...] = ()
-    deleted: tuple[Key, ...] = ()
-    trigger: str = ""
+    def __init__(self, applied: Iterable[Manifest], deleted: Iterable[Key], trigger: str) -> None:
+        self.objects: dict[Key, Manifest | None] = dict.fromkeys(deleted)
+        self.objects.update({manifest.key: manifest for manifest in applied})
+        self.triggers = dict.fromkeys(part for part in trigger.split(", ") if part)
+
+    def absorb(self, later: "Batch") -> "Batch":
+        """Add what came later, in place: a storm of changes costs what it holds, and no more."""
+        self.objects.update(later.objects)
+        self.triggers.update(later.triggers)
+        return self
+
+    @property
+    def trigger(self) -> str:
+        return ", ".join(list(self.triggers)[:5])
 
 
 class Pipeline:
@@ -36,7 +46,7 @@ class Pipeline:
         self._compiler = Compiler(options)
         self._control_plane = control_plane
         self.objects: dict[Key, Manifest] = {}
-        self._waiting: Debounce[Batch] = Debounce(_merge)
+        self._waiting: Debounce[Batch] = Debounce(Batch.absorb)
         self.last_push = PushView()
         self.failures: tuple[str, ...] = ()
         """What of the present objects could not be compiled, and why: mistakes of ours."""
@@ -49,8 +59,8 @@ class Pipeline:
         self, applied: Iterable[Manifest] = (), deleted: Iterable[Key] = (), *, trigger: str
     ) -> None:
         """Objects appeared, changed or went. Takes effect after the burst that this belongs to."""
-        batch = Batch(tuple(applied), tuple(deleted), trigger)
-        if batch.applied or batch.deleted:
+        batch = Batch(applied, deleted, trigger)
+        if batch.objects:
             self._waiting.put(batch)
 
     async def run(self) -> None:
@@ -64,11 +74,13 @@ class Pipeline:
             self._compile(await self._waiting.take())
 
     def _compile(self, batch: Batch) -> None:
-        for key in batch.deleted:
+        applied = {key: manifest for key, manifest in batch.objects.items() if manifest}
+        deleted = batch.objects.keys() - applied.keys()
+        for key in deleted:
             self.objects.pop(key, None)
-        self.objects.update({manifest.key: manifest for manifest in batch.applied})
+        self.objects.update(applied)
         started = time.perf_counter()
-        compiled = self._compiler.update(batch.applied, batch.deleted)
+        compiled = self._compiler.update(applied.values(), deleted)
         took = time.perf_counter() - started
         self.failures = compiled.failures
         for failure in compiled.failures:
@@ -81,15 +93,3 @@ class Pipeline:
             resources=published.built,
             pushes=published.streams,
         )
-
-
-def _merge(first: Batch, second: Batch) -> Batch:
-    """What came later wins over what came before, object by object."""
-    later = {m.key for m in second.applied}
-    gone = set(second.deleted)
-    applied = tuple(m for m in first.applied if m.key not in later | gone) + second.applied
-    deleted = tuple(k for k in first.deleted if k not in later) + second.deleted
-    triggers = dict.fromkeys(
-        t for t in (*first.trigger.split(", "), *second.trigger.split(", ")) if t
-    )
-    return Batch(applied, deleted, ", ".join(list(triggers)[:5]))

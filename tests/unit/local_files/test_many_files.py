@@ -93,6 +93,16 @@ def test_what_loses_nothing_takes_no_object_away_and_the_rest_does(
         collection.update(states)
 
 
+def test_what_is_not_believed_brings_nothing() -> None:
+    collection = Collection()
+    first = {"/1.yaml": f"{written('a')}---\n{written('c')}", "/2.yaml": written("b")}
+    collection.update(states_after(collection, first))
+    # `c` goes with the first file's new state, so that waits; then nobody else has `b` yet.
+    exchanged = states_after(collection, {"/1.yaml": written("b"), "/2.yaml": written("a")})
+    assert collection.losing(exchanged) == {"/1.yaml", "/2.yaml"}
+    assert collection.losing(exchanged, believed={"/1.yaml"}) == set()
+
+
 def test_an_update_touches_no_other_file() -> None:
     collection = Collection()
     many = {f"/{n}.yaml": written(f"n{n}") for n in range(50)}
