@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import os
 import signal
 import sys
 import time
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     wanted = [case for case in ALL if not asked.names or case.name in asked.names]
     for name, run in runs(wanted, Size(asked.quick)):
-        started = time.monotonic()
+        started, load = time.monotonic(), os.getloadavg()[0]
         try:
             result = run()
         except Exception as error:  # noqa: BLE001 - the other cases are worth measuring
@@ -48,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failed = True
             continue
         result = msgspec.structs.replace(
-            result, machine=kernel.machine(), took_s=round(time.monotonic() - started, 1)
+            result,
+            machine=kernel.machine(),
+            load=load,
+            took_s=round(time.monotonic() - started, 1),
         )
         print("\n".join(text_lines(result)), flush=True)
         if asked.write:

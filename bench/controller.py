@@ -102,14 +102,12 @@ class Controller:
         assert isinstance(view, dict)
         return view
 
-    def metric(self, name: str, labels: str = "") -> float | None:
-        """The sum of a metric's samples, or None when it has none. Costly, as `view`."""
-        values = [
-            float(line.rpartition(" ")[2])
-            for line in self.get("/metrics").decode().splitlines()
-            if line.partition(" ")[0].partition("{")[0] == name and labels in line
-        ]
-        return sum(values) if values else None
+    def longest_pause_ms(self) -> float:
+        """How long its event loop was blocked at most since this was last asked. Costly, as `view`."""
+        for line in self.get("/metrics").decode().splitlines():
+            if line.startswith("osm_event_loop_lag_max_seconds "):
+                return float(line.rpartition(" ")[2]) * 1000
+        raise RuntimeError("the controller does not say how long its event loop was blocked")
 
 
 def free_port() -> int:

@@ -48,6 +48,8 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     tables: tuple[Table, ...] = ()
     remarks: tuple[str, ...] = ()
     machine: str = ""
+    load: float = 0.0
+    """How many processes of others wanted to run, on average of the minute before."""
     took_s: float = 0.0
 
 

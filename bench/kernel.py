@@ -1,6 +1,7 @@
 """What the kernel says of another process: its CPU time and its memory."""
 
 import os
+import platform
 import time
 from pathlib import Path
 
@@ -39,5 +40,6 @@ def machine() -> str:
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     kernel = system.release.partition("-")[0]
     return (
-        f"{cores} cores (shared), {gibibytes:.0f} GiB, {system.sysname} {kernel}, {system.machine}"
+        f"{cores} cores (shared), {gibibytes:.0f} GiB, {system.sysname} {kernel}, "
+        f"{system.machine}, Python {platform.python_version()}"
     )

@@ -59,8 +59,10 @@ def page(results: Sequence[Result]) -> Iterable[str]:
     yield "\n## Budgets\n"
     yield from _figures([each for each in figures if each.budget is not None], budgets=True)
     yield "\n## Noise\n"
-    yield "How far the control is from the figure, by case: what is closer together than this is the same.\n"
-    yield from _markdown(Table(("case", "median", "most"), tuple(_noise(results))))
+    yield "How far the control is from the figure, by case: what is closer together than this is the same."
+    yield "The load is what the machine had to do in the minute before, partly for others.\n"
+    head = ("case", "median", "most", "load", "took, s")
+    yield from _markdown(Table(head, tuple(_noise(results))))
     for result in results:
         yield f"\n## {result.case}\n"
         yield f"{result.title[0].upper()}{result.title[1:]}: {result.setting}.\n"
@@ -88,8 +90,8 @@ def _figures(figures: Sequence[Figure], *, budgets: bool) -> Iterable[str]:
 def _noise(results: Sequence[Result]) -> Iterable[tuple[str, ...]]:
     for result in results:
         found = sorted(each.noise for each in result.figures if each.noise is not None)
-        if found:
-            yield (result.case, *(f"{x:.0%}" for x in (found[len(found) // 2], found[-1])))
+        shares = [f"{x:.0%}" for x in (found[len(found) // 2], found[-1])] if found else ["–", "–"]
+        yield (result.case, *shares, number(result.load), number(round(result.took_s)))
 
 
 def _markdown(table: Table) -> Iterable[str]:

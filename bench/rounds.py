@@ -1,19 +1,22 @@
 """One edit after the other, each measured from the edit to the last acknowledgement."""
 
+import random
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from bench.figures import Figure, mean, percentile
+from bench.figures import Figure, middle, percentile
 from bench.fleet import Tally
 from bench.rig import Rig
 
 LIMIT_S = 30.0
 REST_S = 0.25
-"""How long after the last acknowledgement something may still come, and is counted."""
-REST_OF_NOTHING_S = 1.5
-"""The same for an edit that nobody should hear of."""
+"""How long after the last acknowledgement the work for an edit may go on, and is counted."""
+SURE_S = 1.5
+"""How long nothing must come after an edit that nobody should hear of."""
+PAUSE_S = 0.3
+"""At most, and by chance, before the next edit: what happens once a second must not keep time with us."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -35,30 +38,28 @@ class Edit(msgspec.Struct, frozen=True):
     make: Callable[[], int]
 
 
-class Idle(msgspec.Struct, frozen=True):
-    """What the controller uses while nothing happens, in CPU seconds a second."""
-
-    rate: float
-
-
-def measure_idle(rig: Rig, seconds: float) -> Idle:
+def measure_idle(rig: Rig, seconds: float) -> Figure:
     """Watch the controller do nothing."""
     cpu, at = rig.controller.cpu_ns(), time.monotonic_ns()
     time.sleep(seconds)
-    return Idle((rig.controller.cpu_ns() - cpu) / (time.monotonic_ns() - at))
+    rate = (rig.controller.cpu_ns() - cpu) / (time.monotonic_ns() - at)
+    return Figure("the controller at rest: CPU", rate * 100, "% of a core")
 
 
-def measure(rig: Rig, edit: Edit, idle: Idle) -> Round:
+def measure(rig: Rig, edit: Edit) -> Round:
     """Make one edit, and wait until all of its holders have acknowledged it."""
+    time.sleep(random.uniform(0, PAUSE_S))
     rig.fleet.mark(edit.type, [edit.name])
-    cpu, began = rig.controller.cpu_ns(), time.monotonic_ns()
+    cpu = rig.controller.cpu_ns()
     at = edit.make()
     found = rig.fleet.wait(len(edit.holders), LIMIT_S)
     if not found.complete:
         raise RuntimeError(f"{len(found.events)} of {len(edit.holders)} got {edit.name}")
-    time.sleep(REST_S if edit.holders else REST_OF_NOTHING_S)
+    time.sleep(REST_S)
+    used = rig.controller.cpu_ns() - cpu
+    if not edit.holders:
+        time.sleep(SURE_S - REST_S)
     counts = rig.fleet.counts()
-    used = rig.controller.cpu_ns() - cpu - idle.rate * (time.monotonic_ns() - began)
     holders = set(edit.holders)
     acknowledged = [event.acknowledged - at for event in found.events] or [0]
     return Round(
@@ -89,7 +90,7 @@ def figures(what: str, rounds: Sequence[Round], budget_ms: float | None = None) 
     return [
         figure("change to last acknowledgement, p50", "ms", latency(50)),
         figure("change to last acknowledgement, p99", "ms", latency(99), budget_ms),
-        figure("controller's CPU for a change", "ms", lambda s: mean([e.cpu_ms for e in s])),
+        figure("controller's CPU for a change, p50", "ms", lambda s: middle([e.cpu_ms for e in s])),
         Figure(f"{what}: responses to holders, a change", holders.responses / told, "count"),
         Figure(f"{what}: bytes to holders, a change", holders.bytes / told, "bytes"),
         Figure(f"{what}: resources that they had already", holders.duplicates, "count", None, 0),

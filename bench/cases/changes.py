@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.cases.case import RigCase, Size, describe
-from bench.figures import Figure, Result, mean, percentile
+from bench.figures import Figure, Result, middle, percentile
 from bench.mesh_files import TARGET_PORT
 from bench.rig import Rig, Setting, chosen, cluster, virtual_host
-from bench.rounds import Edit, Idle, Round, figures, measure, measure_idle
+from bench.rounds import Edit, Round, figures, measure, measure_idle
 from osm.core.envoy import names
 from osm.core.xds import types
 
@@ -30,13 +30,13 @@ def endpoint_edit(rig: Rig, service: int, unready: frozenset[int], holders: Sequ
     )
 
 
-def endpoint_rounds(rig: Rig, services: Sequence[int], idle: Idle) -> list[Round]:
+def endpoint_rounds(rig: Rig, services: Sequence[int]) -> list[Round]:
     """One endpoint of each service goes, and comes back."""
     rounds = []
     for service in services:
         for unready in (frozenset({1}), frozenset[int]()):
             edit = endpoint_edit(rig, service, unready, rig.subscribers(service))
-            rounds.append(measure(rig, edit, idle))
+            rounds.append(measure(rig, edit))
     # Going and coming back are not the same work: each half of the rounds has as many of either.
     return [each for kind in (rounds[::2], rounds[1::2]) for each in kind]
 
@@ -44,12 +44,17 @@ def endpoint_rounds(rig: Rig, services: Sequence[int], idle: Idle) -> list[Round
 def endpoint(rig: Rig, size: Size) -> Result:
     """An endpoint comes or goes, ten proxies hold it."""
     idle = measure_idle(rig, size.pick(10, 2))
-    rounds = endpoint_rounds(rig, chosen(rig.setting.services, size.pick(100, 6)), idle)
+    rig.controller.longest_pause_ms()
+    rig.settle()
+    rounds = endpoint_rounds(rig, chosen(rig.setting.services, size.pick(100, 6)))
+    pause = Figure(
+        "endpoint: the event loop's longest pause", rig.controller.longest_pause_ms(), "ms"
+    )
     return Result(
         "endpoint",
         "an endpoint comes or goes, 10 proxies hold it",
         f"{describe(rig.setting)}, {len(rounds)} changes",
-        (*figures("endpoint", rounds, budget_ms=50), idle_figure(idle)),
+        (*figures("endpoint", rounds, budget_ms=50), pause, idle),
         remarks=(steps(rig),),
     )
 
@@ -65,9 +70,8 @@ def everyone(rig: Rig, size: Size) -> Result:
         rig.fleet.subscribe(everybody, type_url, [name])
         rig.sync()
     rig.settle()
-    idle = measure_idle(rig, size.pick(10, 2))
     rounds = [
-        measure(rig, endpoint_edit(rig, EVERYBODYS, frozenset(range(n)), everybody), idle)
+        measure(rig, endpoint_edit(rig, EVERYBODYS, frozenset(range(n)), everybody))
         for _ in range(size.pick(20, 2))
         for n in (1, 2, 0)
     ]
@@ -82,8 +86,7 @@ def everyone(rig: Rig, size: Size) -> Result:
 
 def policy(rig: Rig, size: Size) -> Result:
     """Who may do what with one service; how one service's requests are shared."""
-    services = chosen(rig.setting.services, size.pick(40, 4))
-    idle = measure_idle(rig, size.pick(10, 2))
+    services = chosen(rig.setting.services, size.pick(25, 4))
     compiled: list[float] = []
     access: list[Round] = []
     route = names.inbound_routes(TARGET_PORT)
@@ -95,7 +98,7 @@ def policy(rig: Rig, size: Size) -> Result:
                 tuple(n for n in rig.streams if n % rig.setting.services == service),
                 partial(rig.files.set_service, service, path=path),
             )
-            access.append(measure(rig, edit, idle))
+            access.append(measure(rig, edit))
             compiled.append(float(rig.controller.view()["push"]["compile_ms"]))
             rig.settle(0.2)
     splits: list[Round] = []
@@ -111,7 +114,7 @@ def policy(rig: Rig, size: Size) -> Result:
                 edit.make()
                 rig.settle(0.2)
             else:
-                splits.append(measure(rig, edit, idle))
+                splits.append(measure(rig, edit))
     return Result(
         "policy",
         "the access rules of one service change; the weights of one split change",
@@ -133,9 +136,8 @@ def policy(rig: Rig, size: Size) -> Result:
 
 def no_op(rig: Rig, size: Size) -> Result:
     """An annotation changes, which means nothing to anybody."""
-    idle = measure_idle(rig, size.pick(10, 2))
     rounds = [
-        measure(rig, Edit("", "", (), partial(rig.files.set_service, service, note=note)), idle)
+        measure(rig, Edit("", "", (), partial(rig.files.set_service, service, note=note)))
         for service in chosen(rig.setting.services, size.pick(20, 3))
         for note in ("changed", "")
     ]
@@ -148,14 +150,9 @@ def no_op(rig: Rig, size: Size) -> Result:
         (
             Figure("no-op: responses", sum(t.responses for t in sent), "count", None, 0),
             Figure("no-op: bytes", sum(t.bytes for t in sent), "bytes", None, 0),
-            Figure("no-op: controller's CPU", mean(cpu[::2]), "ms", mean(cpu[1::2])),
+            Figure("no-op: controller's CPU, p50", middle(cpu[::2]), "ms", middle(cpu[1::2])),
         ),
     )
-
-
-def idle_figure(idle: Idle) -> Figure:
-    """What the controller uses while nothing happens."""
-    return Figure("the controller at rest: CPU", idle.rate * 100, "% of a core")
 
 
 def steps(rig: Rig) -> str:

@@ -4,7 +4,7 @@ import msgspec
 
 from bench.cases.case import Case, Size
 from bench.cases.changes import endpoint_rounds
-from bench.figures import Figure, Result, Table, mean, middle, number
+from bench.figures import Figure, Result, Table, middle, number
 from bench.kernel import MEBIBYTE
 from bench.rig import Setting, chosen, rig
 from bench.rounds import measure_idle
@@ -15,7 +15,7 @@ FEW = 10
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One mesh: median latency and mean CPU of a change (each twice), memory, and CPU at rest."""
+    """One mesh: median latency and CPU of a change (each twice), memory, and CPU at rest."""
 
     services: int
     proxies: int
@@ -32,16 +32,16 @@ def point(setting: Setting, rounds: int) -> Point:
         # Only services that ten proxies hold: with few proxies those of the first block.
         reach = min(setting.services, setting.proxies)
         services = [each % reach for each in chosen(max(reach, rounds), rounds)]
-        measured = endpoint_rounds(made, services, idle)
+        measured = endpoint_rounds(made, services)
         private = made.controller.memory().private / MEBIBYTE
     halves = measured[::2], measured[1::2]
     return Point(
         setting.services,
         setting.proxies,
         (middle([r.last_ms for r in halves[0]]), middle([r.last_ms for r in halves[1]])),
-        (mean([r.cpu_ms for r in halves[0]]), mean([r.cpu_ms for r in halves[1]])),
+        (middle([r.cpu_ms for r in halves[0]]), middle([r.cpu_ms for r in halves[1]])),
         private,
-        idle.rate * 100,
+        idle.value,
     )
 
 

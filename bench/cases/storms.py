@@ -53,11 +53,8 @@ def burst(rig: Rig, size: Size) -> Result:
                 "ms",
                 percentile(latencies[1::2], 99),
             ),
-            Figure(
-                "burst: CPU, beside what it uses at rest",
-                used / took_ns * 100 - idle.rate * 100,
-                "% of a core",
-            ),
+            Figure("burst: CPU", used / took_ns * 100, "% of a core"),
+            idle,
             Figure("burst: responses", counts.responses, "count", None, expected),
             Figure(
                 "burst: changes that did not reach everybody",
@@ -123,7 +120,7 @@ def _flap(made: Rig, seconds: int) -> Result:
         (
             Figure("flapping: flips made", rate * seconds / (took_ns / 1e9), "a second"),
             Figure("flapping: CPU", used / took_ns * 100, "% of a core"),
-            Figure("flapping: CPU at rest", idle.rate * 100, "% of a core"),
+            idle,
             *(
                 Figure(
                     f"flapping: lag, p{percent}",

@@ -35,7 +35,7 @@ type proxyConfig struct {
 	PrivateKey  string `json:"private_key"`
 	// Stages are asked for one after the other, each when the one before is answered.
 	Stages [][]subscription `json:"stages"`
-	// Mute proxies subscribe to everything at once, and never read.
+	// Mute proxies ask for their first stage, and never read.
 	Mute bool `json:"mute"`
 	// Refuse names a type whose responses the proxy refuses.
 	Refuse string `json:"refuse"`
@@ -144,31 +144,18 @@ func (p *proxy) connect(ctx context.Context) (bool, error) {
 	}
 }
 
-// begin sends the first requests: the first stage, or everything that was held before.
+// begin sends the first requests: the first stage, or everything that was held before, the probe last.
 func (p *proxy) begin(stream grpc.ClientStream, began int64) error {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	p.stream, p.began, p.synced = stream, began, false
 	p.awaiting = map[string]map[string]bool{}
-	if len(p.types) == 0 {
-		p.stage = 0
-		if p.config.Mute {
-			for ; p.stage < len(p.config.Stages); p.stage++ {
-				if err := p.ask(p.config.Stages[p.stage]); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
+	if len(p.order) == 0 {
 		return p.advance()
 	}
-	p.stage = len(p.config.Stages) // a stage that was cut off is asked for with the rest
-	for _, stage := range p.config.Stages {
-		for _, each := range stage {
-			p.note(each)
-		}
-	}
-	for number, typeURL := range p.order {
+	order := slices.Clone(p.order)
+	slices.SortStableFunc(order, func(one, other string) int { return p.probes(one) - p.probes(other) })
+	for number, typeURL := range order {
 		state := p.types[typeURL]
 		again := request{typeURL: typeURL, versions: state.versions}
 		delete(state.versions, state.names[p.probe])
@@ -190,7 +177,15 @@ func (p *proxy) begin(stream grpc.ClientStream, began int64) error {
 			return err
 		}
 	}
-	return nil
+	return p.advance()
+}
+
+// probes is 1 for the type that the probe is asked for, 0 for the others.
+func (p *proxy) probes(typeURL string) int {
+	if _, asked := p.types[typeURL].names[p.probe]; asked {
+		return 1
+	}
+	return 0
 }
 
 // advance asks for the next stages until one has something to wait for; the caller holds the mutex.
@@ -207,18 +202,11 @@ func (p *proxy) advance() error {
 
 func (p *proxy) ask(wanted []subscription) error {
 	for _, each := range wanted {
-		first := len(p.order) == 0
-		p.note(each)
-		if len(each.Names) == 0 {
-			p.await(each.Type, "*")
-		}
-		for _, name := range each.Names {
-			p.await(each.Type, name)
-		}
 		more := request{typeURL: each.Type, subscribe: each.Names}
-		if first {
+		if len(p.order) == 0 {
 			more.node = p.config
 		}
+		p.note(each)
 		if err := p.send(more); err != nil {
 			return err
 		}
@@ -226,6 +214,7 @@ func (p *proxy) ask(wanted []subscription) error {
 	return nil
 }
 
+// note remembers what is asked for, and that its answer has not come.
 func (p *proxy) note(wanted subscription) {
 	state := p.types[wanted.Type]
 	if state == nil {
@@ -233,11 +222,13 @@ func (p *proxy) note(wanted subscription) {
 		p.types[wanted.Type] = state
 		p.order = append(p.order, wanted.Type)
 	}
-	state.wildcard = state.wildcard || len(wanted.Names) == 0
+	if len(wanted.Names) == 0 {
+		state.wildcard = true
+		p.await(wanted.Type, "*")
+	}
 	for _, name := range wanted.Names {
-		if _, asked := state.names[name]; !asked {
-			state.names[name] = ""
-		}
+		state.names[name] = state.names[name]
+		p.await(wanted.Type, name)
 	}
 }
 

@@ -105,7 +105,18 @@ def _typed(
     problems += form.problems(written)
     if any(p.severity is Severity.ERROR for p in problems):
         return None, problems
+    if not kind.acts:
+        problems.append(_no_effect_yet(kind))
     return form.convert(written), problems
+
+
+def _no_effect_yet(kind: Kind) -> Problem:
+    return Problem(
+        ("kind",),
+        codes.NOT_SUPPORTED,
+        f"{kind.kind} is not supported yet; it is stored, and has no effect",
+        severity=Severity.INFO,
+    )
 
 
 def _converted(document: dict[str, object], form: Form) -> tuple[object, Problem | None]:
@@ -129,16 +140,9 @@ def _opaque(
         )
     ]
     ours = kind.group in groups() and kind.group not in ("", "apps")
-    problems.append(
-        Problem(
-            ("kind",),
-            codes.NOT_SUPPORTED,
-            f"{kind.kind} is not supported yet; it is stored, and has no effect"
-            if ours
-            else f"the mesh does not use {kind.kind}; it has no effect",
-            severity=Severity.INFO,
-        )
-    )
+    message = f"the mesh does not use {kind.kind}; it has no effect"
+    no_effect = _no_effect_yet(kind)
+    problems.append(no_effect if ours else msgspec.structs.replace(no_effect, message=message))
     if any(p.severity is Severity.ERROR for p in problems):
         return None, problems
     return Opaque(

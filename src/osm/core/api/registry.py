@@ -5,7 +5,21 @@ from typing import Any
 
 import msgspec
 
-from osm.core.api import config, kubernetes, kubernetes_checks, smi, smi_checks, smi_forms
+from osm.core.api import (
+    config,
+    extension_service,
+    ingress_checks,
+    kubernetes,
+    kubernetes_checks,
+    policy,
+    policy_checks,
+    root_certificate,
+    smi,
+    smi_checks,
+    smi_forms,
+    upstream_checks,
+    upstream_traffic,
+)
 from osm.core.api.metadata import Opaque
 from osm.core.api.problem import Problem
 
@@ -53,6 +67,8 @@ class Kind(msgspec.Struct, frozen=True):
     """One for each version."""
     object_type: type[msgspec.Struct] = Opaque
     """The internal form: what `Manifest.object` is."""
+    acts: bool = True
+    """False: it is checked and stored, and the compiler does nothing with it yet."""
 
     @property
     def supported(self) -> bool:
@@ -84,6 +100,15 @@ def _kubernetes(
     return Kind(group, kind, plural, ("v1",), (short,), namespaced, (Form(type_, problems),), type_)
 
 
+def _policy(
+    group: str, kind: str, plural: str, short: str, version: str, form: Form, *, acts: bool = False
+) -> Kind:
+    """A kind of OSM's. Say `acts=True` when the compiler does what it says."""
+    type_ = form.written_as
+    names = (short,)
+    return Kind(group, kind, plural, (version,), names, True, (form,), type_, acts)
+
+
 def _stored(group: str, kind: str, plural: str, short: str, *versions: str) -> Kind:
     return Kind(group, kind, plural, versions, (short,) if short else ())
 
@@ -100,6 +125,20 @@ _ROUTE = Form(smi_forms.Route, convert=smi_forms.convert_route)
 _SPLIT_1 = Form(smi_forms.SplitV1Alpha1, smi_checks.split_problems, smi_forms.convert_split)
 _SPLIT_3 = Form(smi_forms.Split, smi_checks.split_problems, smi_forms.convert_split)
 _MESH_CONFIG = Form(config.MeshConfig, config.config_problems, adapt=config.with_off_as_text)
+
+_ROOT = Form(root_certificate.MeshRootCertificate, upstream_checks.root_certificate_problems)
+_EXTENSION = Form(extension_service.ExtensionService)
+_EGRESS = Form(policy.Egress, policy_checks.egress_problems, policy_checks.convert_egress)
+_INGRESS = Form(
+    policy.IngressBackend, ingress_checks.ingress_problems, ingress_checks.convert_ingress
+)
+_RETRY = Form(policy.Retry, policy_checks.retry_problems)
+_TELEMETRY = Form(policy.Telemetry, policy_checks.telemetry_problems)
+_UPSTREAM = Form(
+    upstream_traffic.UpstreamTrafficSetting,
+    upstream_checks.upstream_problems,
+    upstream_checks.convert_upstream,
+)
 
 _1_TO_4 = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
 
@@ -172,18 +211,19 @@ KINDS: tuple[Kind, ...] = (
         object_type=config.MeshConfig,
     ),
     _stored(_SPECS, "UDPRoute", "udproutes", "ur", "v1alpha4"),
-    _stored(_CONFIG, "MeshRootCertificate", "meshrootcertificates", "mrc", "v1alpha2"),
-    _stored(_CONFIG, "ExtensionService", "extensionservices", "extsvc", "v1alpha2"),
-    _stored(_POLICY, "Egress", "egresses", "egress", "v1alpha1"),
-    _stored(_POLICY, "IngressBackend", "ingressbackends", "ingressbackend", "v1alpha1"),
-    _stored(_POLICY, "Retry", "retries", "retry", "v1alpha1"),
-    _stored(_POLICY, "Telemetry", "telemetries", "telemetry", "v1alpha1"),
-    _stored(
+    _policy(_CONFIG, "MeshRootCertificate", "meshrootcertificates", "mrc", "v1alpha2", _ROOT),
+    _policy(_CONFIG, "ExtensionService", "extensionservices", "extsvc", "v1alpha2", _EXTENSION),
+    _policy(_POLICY, "Egress", "egresses", "egress", "v1alpha1", _EGRESS),
+    _policy(_POLICY, "IngressBackend", "ingressbackends", "ingressbackend", "v1alpha1", _INGRESS),
+    _policy(_POLICY, "Retry", "retries", "retry", "v1alpha1", _RETRY),
+    _policy(_POLICY, "Telemetry", "telemetries", "telemetry", "v1alpha1", _TELEMETRY),
+    _policy(
         _POLICY,
         "UpstreamTrafficSetting",
         "upstreamtrafficsettings",
         "upstreamtrafficsetting",
         "v1alpha1",
+        _UPSTREAM,
     ),
     _stored("multicluster.x-k8s.io", "ServiceExport", "serviceexports", "svcex", "v1alpha1"),
     _stored("multicluster.x-k8s.io", "ServiceImport", "serviceimports", "svcim", "v1alpha1"),

@@ -26,31 +26,38 @@ def checked(check: Check) -> msgspec.Meta:
     return msgspec.Meta(extra={"check": check})
 
 
-def one_of(*choices: str, ignore_case: bool = False) -> Check:
-    """A check that takes these texts only. Empty choices may be given to allow an empty text."""
-    shown = enumerate_choices(choice for choice in choices if choice)
+class OneOf(msgspec.Struct, frozen=True):
+    """A check that takes these texts only."""
 
-    def check(value: object) -> Complaint | None:
+    choices: tuple[str, ...]
+    ignore_case: bool = False
+
+    def __call__(self, value: object) -> Complaint | None:
         text = str(value)
-        if text in choices or (ignore_case and text.lower() in choices):
+        if text in self.choices or (self.ignore_case and text.lower() in self.choices):
             return None
-        nearest = difflib.get_close_matches(text.lower(), [c.lower() for c in choices], 1, 0.6)
-        meant = next((c for c in choices if nearest and c.lower() == nearest[0]), "")
-        hint = f"Did you mean {meant}?" if meant else ""
-        return Complaint(codes.NOT_ALLOWED, f"{text!r} is not one of {shown}", hint)
+        shown = enumerate_choices(choice for choice in self.choices if choice)
+        lower = {choice.lower(): choice for choice in self.choices}
+        nearest = difflib.get_close_matches(text[:80].lower(), lower, 1, 0.6)
+        hint = f"Did you mean {lower[nearest[0]]}?" if nearest and lower[nearest[0]] else ""
+        return Complaint(codes.NOT_ALLOWED, f"{text[:80]!r} is not one of {shown}", hint)
 
-    return check
 
-
-def at_least(minimum: int, code: str = codes.OUT_OF_RANGE) -> Check:
+class AtLeast(msgspec.Struct, frozen=True):
     """A check that refuses smaller numbers."""
 
-    def check(value: object) -> Complaint | None:
-        if isinstance(value, int) and value < minimum:
-            return Complaint(code, f"must be {minimum} or more, not {value}")
+    minimum: int
+    code: str = codes.OUT_OF_RANGE
+
+    def __call__(self, value: object) -> Complaint | None:
+        if isinstance(value, int) and value < self.minimum:
+            return Complaint(self.code, f"must be {self.minimum} or more, not {value}")
         return None
 
-    return check
+
+def one_of(*choices: str, ignore_case: bool = False) -> OneOf:
+    """A check that takes these texts only. Empty choices may be given to allow an empty text."""
+    return OneOf(choices, ignore_case)
 
 
 def check_label(value: object) -> Complaint | None:
@@ -217,11 +224,11 @@ DnsLabel = Annotated[str, checked(check_label)]
 DnsSubdomain = Annotated[str, checked(check_subdomain)]
 GoDuration = Annotated[str, checked(check_duration)]
 Method = Annotated[str, checked(one_of(*METHODS))]
-NaturalNumber = Annotated[int, checked(at_least(0))]
+NaturalNumber = Annotated[int, checked(AtLeast(0))]
 PortName = Annotated[str, checked(check_optional_port_name)]
 PortNumber = Annotated[int, checked(check_port)]
 PortOrName = Annotated[int | str, checked(check_port_or_name)]
-PositiveNumber = Annotated[int, checked(at_least(1))]
+PositiveNumber = Annotated[int, checked(AtLeast(1))]
 Regex = Annotated[str, checked(check_regex)]
 TlsVersion = Annotated[str, checked(one_of(*TLS_VERSIONS))]
 TransportProtocol = Annotated[str, checked(one_of("TCP", "UDP", "SCTP"))]
