@@ -151,6 +151,7 @@ async def test_a_client_that_asks_for_anything_does_not_make_its_proxy_grow(
         for status in session.type_status(0.0)
     )
     assert subscribed < 2500
+    assert [f.code for f in mesh.api.findings() if str(f.origin) == f"Pod {CLIENT}"] == ["OSM905"]
     # And nothing that there is has become unreachable: not by a name, not by an address, not later.
     hosts = [f"s{number}.shop" for number in range(90, 100)]
     assert set((await status_by_host(mesh, hosts)).values()) == {200}

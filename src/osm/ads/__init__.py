@@ -1,5 +1,6 @@
-"""The gRPC server that drives `core.xds`: sockets, TLS and tasks; no decisions about configuration.
+"""The server that drives `core.xds`: sockets, TLS and tasks; no decisions about configuration.
 
 One stream a proxy (incremental aggregated discovery), authenticated by the proxy's bootstrap
-certificate. The same server takes the proxies' logs of refused requests.
+certificate. The same server takes the proxies' logs of refused requests. What it needs of a network is
+`transport`; `grpc_transport` is the one there is.
 """

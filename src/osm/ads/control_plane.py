@@ -86,6 +86,11 @@ class ControlPlane:
         self._guarded[proxy] = True
         return self._update({"guarded": {proxy}}, GUARD)
 
+    @property
+    def guarded(self) -> tuple[ProxyIdentity, ...]:
+        """The proxies that were told all names because of what they asked for."""
+        return tuple(self._guarded)
+
     def _make_catalog(self) -> Catalog:
         present = Present(
             Watched("certificates", self._certificates, self._recorder),

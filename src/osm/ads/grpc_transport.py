@@ -1,7 +1,7 @@
 """The transport by grpc.aio. All that is known of its habits is in here.
 
-Its cost is its own: a push of bytes that exist already takes 124 µs of CPU, the handler's part in it
-is small (measured with 1,000 streams; 141 µs with TLS).
+Most of a push is its cost: with 1,000 streams and mutual TLS a push of bytes that exist already takes
+120 µs of CPU with handlers that do nothing else, and 170 with `AdsServer`'s (measured in turns).
 """
 
 import asyncio

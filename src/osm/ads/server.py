@@ -108,6 +108,8 @@ class AdsServer:
         try:
             async for message in call.requests():
                 request = discovery_pb2.DeltaDiscoveryRequest.FromString(message)
+                if request.initial_resource_versions or len(request.resource_names_subscribe) > 1:
+                    await self._turns.take()  # reconnections come by the hundred, and weigh more
                 if SERVICE_CERTIFICATE in request.resource_names_subscribe:
                     held = request.initial_resource_versions.get(SERVICE_CERTIFICATE, "")
                     await self._ensure_certificate(session.proxy, held)
@@ -219,9 +221,9 @@ class AdsServer:
         return proxy
 
     def _pending(self) -> dict[str, int]:
-        """Responses that are not answered yet, by type."""
+        """Responses that are not answered yet, by type. Called from the thread of a scrape."""
         counts: Counter[str] = Counter()
-        for session in self._writers:
-            for type_url, state in session.stream.types.items():
+        for session in list(self._writers):
+            for type_url, state in list(session.stream.types.items()):
                 counts[type_url] += len(state.pending)
         return counts

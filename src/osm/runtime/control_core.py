@@ -19,18 +19,25 @@ from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
 from osm.core.envoy.catalog import Certificate
 from osm.core.model.identity import Identity, ProxyIdentity
-from osm.core.model.origin import Finding, Origin, Severity
+from osm.core.model.origin import Finding
 from osm.core.model.workload import PipeAddress, SocketAddress
 from osm.core.pki.certificate import ServerName
+from osm.core.pki.rotation import expiry_warning
 from osm.core.pki.trust import Refused as NotTrusted
 from osm.core.pki.trust import TrustBundle
 from osm.core.pki.version import CertificateVersion
 from osm.issuers.keeper import CertificateKeeper
 from osm.issuers.tresor import Tresor
 from osm.ports import Clock, KeyPair
+from osm.runtime.control_findings import (
+    guarded_finding,
+    not_built,
+    not_compiled,
+    refused_findings,
+    root_expires_soon,
+)
 from osm.runtime.pipeline import Pipeline
 from osm.runtime.proxy_files import ProxyFiles
-from osm.runtime.proxy_view import in_short
 from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN
 from osm.runtime.tasks import BackgroundTasks
 from osm.telemetry.access_log import DenialLog
@@ -135,27 +142,18 @@ class ControlCore:
                 elif isinstance(subject, ProxyIdentity):
                     self.proxy_files.renew(subject, pair)
 
-    def refusals(self) -> tuple[Finding, ...]:
-        """What proxies refuse at this moment: a finding for each object at fault, or proxy."""
-        return tuple(
-            {
-                origin: Finding(
-                    "OSM902",
-                    Severity.ERROR,
-                    origin,
-                    f"proxy {refused.proxy} refused what this says: "
-                    f"{in_short(refused.refusal.message)}",
-                    "The proxy keeps the last good configuration.",
-                )
-                for refused in self.control_plane.refusals()
-                for origin in refused.origins or (_pod_of(refused.proxy),)
-            }.values()
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the objects, and with what became of them."""
+        plane = self.control_plane
+        left = expiry_warning(self.root_expires, self.clock.now())
+        return (
+            *plane.model.findings,
+            *(not_compiled(failure) for failure in self.pipeline.failures),
+            *(not_built(name, why) for (_, name, _), why in plane.distribution.failures.items()),
+            *refused_findings(plane.refusals()),
+            *(guarded_finding(proxy) for proxy in plane.guarded),
+            *(() if left is None else (root_expires_soon(left),)),
         )
-
-
-def _pod_of(proxy: str) -> Origin:
-    namespace, _, name = proxy.partition("/")
-    return Origin("Pod", namespace, name)
 
 
 def _parse_address(address: str) -> PipeAddress | SocketAddress:

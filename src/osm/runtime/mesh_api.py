@@ -17,7 +17,6 @@ from osm.core.model.directory import Directory
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Severity
 from osm.core.model.workload import Workload
-from osm.core.pki.rotation import expiry_warning
 from osm.errors import PlatformError, UsageError
 from osm.local.files import FileSource
 from osm.local.output import Logs
@@ -105,43 +104,7 @@ class RunningMeshApi:
 
     def findings(self) -> tuple[Finding, ...]:
         """Everything that is wrong at this moment, whoever found it."""
-        found = {
-            *self._facts.findings,
-            *self._core.pipeline.findings,
-            *self._core.refusals(),
-        }
-        for failure in self._core.pipeline.failures:
-            found.add(
-                Finding(
-                    "OSM901",
-                    Severity.ERROR,
-                    None,
-                    f"a part of the mesh could not be compiled: {failure}",
-                    "It stays as it was; an access rule grants nothing. This is a mistake in osm: please "
-                    "report it.",
-                )
-            )
-        for (_, name, _), problem in self._core.control_plane.distribution.failures.items():
-            found.add(
-                Finding(
-                    "OSM903",
-                    Severity.ERROR,
-                    None,
-                    f"the configuration {name} could not be built: {problem}",
-                    "Proxies keep what they had. This is a mistake in osm: please report it.",
-                )
-            )
-        left = expiry_warning(self._core.root_expires, self._core.clock.now())
-        if left is not None:
-            found.add(
-                Finding(
-                    "OSM904",
-                    Severity.WARNING,
-                    None,
-                    f"the root certificate expires within {left.days} days",
-                    "Stop the mesh and remove its state directory's `ca`: the next start makes a new root.",
-                )
-            )
+        found = {*self._facts.findings, *self._core.findings()}
         return tuple(sorted(found, key=lambda f: (f.severity != Severity.ERROR, f.code, str(f))))
 
     def objects(self) -> Sequence[Manifest]:
