@@ -17,8 +17,8 @@ from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.mesh import Model, WorkloadKey
 from osm.core.model.origin import Origin
 from osm.core.model.recorded import RecordedModel
-from osm.core.xds.delta import Refusal
 from osm.core.xds.distribution import Distribution
+from osm.core.xds.stream_state import Refusal
 
 log = structlog.get_logger("osm.ads")
 

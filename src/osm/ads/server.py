@@ -19,7 +19,7 @@ from osm.ads.session import Batch, Session
 from osm.ads.transport import Call, CallEnded, Code, Transport
 from osm.core.envoy.names import SERVICE_CERTIFICATE
 from osm.core.model.identity import ProxyIdentity
-from osm.core.xds.delta import Response
+from osm.core.xds.stream_state import Response
 from osm.kit.loop_lag import watch_loop_lag
 from osm.kit.turns import Turns
 from osm.ports import KeyPair

@@ -11,8 +11,9 @@ from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.core.envoy.catalog import Value
 from osm.core.model.identity import ProxyIdentity
 from osm.core.xds import types
-from osm.core.xds.delta import DeltaStream, Received, Response, TypeState
+from osm.core.xds.delta import DeltaStream
 from osm.core.xds.distribution import Changes, Distribution
+from osm.core.xds.stream_state import Received, Response, TypeState
 
 REQUEST = "request"
 """The trigger of what a proxy asked for; other triggers are what changed."""

@@ -20,7 +20,7 @@ from osm.core.envoy import names
 from osm.core.envoy.catalog import Certificate
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.xds import types
-from osm.core.xds.delta import Response
+from osm.core.xds.stream_state import Response
 from osm.testing.builders import (
     LOCAL,
     PERMISSIVE,

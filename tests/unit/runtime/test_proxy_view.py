@@ -11,7 +11,7 @@ from osm.core.explain.view import ProxyView, ResourceTypeView
 from osm.core.model.mesh import Model
 from osm.core.model.origin import Origin
 from osm.core.xds import types
-from osm.core.xds.delta import Refusal, Response
+from osm.core.xds.stream_state import Refusal, Response
 from osm.runtime.proxy_view import in_short, proxy_views
 from osm.testing.builders import Part, identity, model, pod, proxy, service
 

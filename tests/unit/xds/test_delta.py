@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from tests.unit.xds.world import Client, Content, render, resource
 
 from osm.core.xds import types
-from osm.core.xds.delta import DeltaStream, Response, find_blamed
+from osm.core.xds.blame import find_blamed
+from osm.core.xds.delta import DeltaStream
 from osm.core.xds.resource import EMPTY_VERSION, Resource
+from osm.core.xds.stream_state import Response
 
 CDS, LDS, EDS, RDS, VHDS = (
     types.CLUSTER,

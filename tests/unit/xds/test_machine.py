@@ -11,9 +11,10 @@ from tests.unit.xds.world import Client, Content, Seen, World, difference, rende
 
 from osm.core.derive.reads import Recorder
 from osm.core.xds import types
-from osm.core.xds.delta import DeltaStream, Response
+from osm.core.xds.delta import DeltaStream
 from osm.core.xds.distribution import Changes, Distribution
 from osm.core.xds.resource import Resource
+from osm.core.xds.stream_state import Response
 
 CDS, EDS, VHDS = types.CLUSTER, types.ENDPOINT, types.VIRTUAL_HOST
 PROXIES = ("p", "q")

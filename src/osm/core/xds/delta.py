@@ -9,14 +9,13 @@ included (measured: whatever fails when it is decoded). So what was refused toge
 parts, until the bad ones have been refused alone and all others are in place.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-import msgspec
-
 from osm.core.xds import types
+from osm.core.xds.blame import find_blamed, split_refused
 from osm.core.xds.resource import EMPTY_VERSION, Resource, encode_response, make_empty
+from osm.core.xds.stream_state import ABSENT, Pending, Received, Refusal, Response, TypeState
 
 Lookup = Callable[[str, str], Resource | None]
 """The present resource of a type and name, or None when there is none for this proxy."""
@@ -24,82 +23,11 @@ Lookup = Callable[[str, str], Resource | None]
 Names = Mapping[str, AbstractSet[str]]
 """By type."""
 
-ABSENT = ""
-"""Stands for the resource of a name that has none."""
-
 NOTHING: frozenset[str] = frozenset()
 
 REFUSALS_KEPT = 20
 PENDING_KEPT = 1000
 """A proxy that acknowledges nothing must not take ever more memory."""
-
-
-class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """A proxy refused a response: the resources that its words name, or all of it, and its words."""
-
-    type_url: str
-    resources: tuple[str, ...]
-    message: str
-
-
-class Pending(msgspec.Struct, frozen=True, gc=False):
-    """A response that is not acknowledged yet: what it carries, and when it was made."""
-
-    names: tuple[str, ...]
-    sent_at: float
-
-
-class Response(msgspec.Struct, frozen=True, gc=False):
-    """Bytes to send, and what they carry."""
-
-    type_url: str
-    nonce: str
-    wire: bytes
-    names: tuple[str, ...]
-    removed: tuple[str, ...]
-
-
-class Received(msgspec.Struct, frozen=True, gc=False):
-    """What a request means for its type. `dropped` is no longer held, whoever asked for it."""
-
-    asked: frozenset[str] = frozenset()
-    """Names that must be answered, whatever their version."""
-    everything: bool = False
-    """The type must be looked at whole: its first request, or "everything that is mine" anew."""
-    again: bool = False
-    """Something was refused in company, and goes out again in parts."""
-    dropped: frozenset[str] = frozenset()
-    refusal: Refusal | None = None
-    took_s: float | None = None
-    """How long the response was out that this request acknowledges or refuses."""
-
-
-class TypeState(msgspec.Struct):
-    """What a proxy holds of one type."""
-
-    wildcard: bool = False
-    names: set[str] = msgspec.field(default_factory=set)
-    """Asked for by name."""
-    versions: dict[str, str] = msgspec.field(default_factory=dict)
-    """Resources that the proxy was sent, or said to hold when it connected."""
-    found: dict[str, str] = msgspec.field(default_factory=dict)
-    """What each name that was asked for was answered with: a resource's name, or `ABSENT`. Several
-    names may stand for one resource (aliases of a virtual host)."""
-    unknown: set[str] = msgspec.field(default_factory=set)
-    """Names that were asked for and have nothing behind them."""
-    pending: dict[str, Pending] = msgspec.field(default_factory=dict)
-    """The responses that are not acknowledged yet, by nonce."""
-    started: bool = False
-    sent: int = 0
-    acknowledged: int = 0
-    refused: int = 0
-    last_sent: float | None = None
-    last_acknowledged: float | None = None
-    last_error: str = ""
-    refusals: tuple[frozenset[str], ...] = ()
-    """What was refused, response by response, until something of it was accepted or dropped."""
-    again: list[tuple[str, ...]] = msgspec.field(default_factory=list)
-    """What was refused in company, in the parts in which it is to be sent again."""
 
 
 class DeltaStream:
@@ -390,35 +318,3 @@ def _remember(state: TypeState, name: str, resource: Resource | None) -> None:
         state.unknown.add(name)
     else:
         state.unknown.discard(name)
-
-
-def split_refused(names: tuple[str, ...], blamed: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The parts in which a refused response is sent again: each of the resources that the proxy named
-    alone, for its words may deceive, and the others together; two halves when it named none or all.
-    """
-    if len(names) < 2:
-        return []
-    others = tuple(name for name in names if name not in blamed)
-    if others:
-        return [others, *((name,) for name in blamed)]
-    middle = len(names) // 2
-    return [names[:middle], names[middle:]]
-
-
-def find_blamed(names: tuple[str, ...], error: str) -> tuple[str, ...]:
-    """Return those of a refused response's resources that the proxy's words name, or all of them.
-
-    Envoy writes `Error adding/updating cluster(s) NAME: reason, NAME: reason`, and for other types
-    quotes the message, the name within.
-    """
-    if len(names) < 2:
-        return names
-    named = [name for name in names if _mentions(error, name, ":(?= )")]
-    named = named or [name for name in names if _mentions(error, name, "")]
-    return tuple(named) or names
-
-
-def _mentions(text: str, name: str, after: str) -> bool:
-    """Whether the name stands there for itself, not as a part of a longer one."""
-    pattern = rf"(?<![\w./|@*-]){re.escape(name)}{after}(?![\w/|@*-])"
-    return re.search(pattern, text) is not None
