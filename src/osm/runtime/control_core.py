@@ -61,7 +61,7 @@ class ControlCore:
         )
         self.denials = DenialLog(clock)
         self.control_plane = ControlPlane(compile_model(Snapshot(), options), tresor.trust_bundle)
-        self.pipeline = Pipeline(options, self.control_plane)
+        self.pipeline = Pipeline(options, self.control_plane, self.metrics)
         self.proxy_files = ProxyFiles(self.keeper, _parse_address(address), ADS_NAME)
         self._trust = TrustBundle.from_pem(tresor.trust_bundle, [TRUST_DOMAIN])
 

@@ -13,6 +13,7 @@ from osm.kit.clock import SystemClock
 from osm.local.files import FileSource
 from osm.local.output import Logs
 from osm.local.runtime_directory import RuntimeDirectory
+from osm.runtime.collector import keep_out_of_collections, tune_collector
 from osm.runtime.control_core import ControlCore
 from osm.runtime.logs import send_logs_to
 from osm.runtime.mesh_api import WINDOW_S, MeshFacts, MeshParts, RunningMeshApi
@@ -48,6 +49,7 @@ async def run_controller(
     settings: ControllerSettings, observe: Callable[[str, str, str], None]
 ) -> AsyncIterator[Controller]:
     """Serve the objects of a directory. Workloads are its Pod objects, as an API server shows them."""
+    tune_collector()
     async with AsyncExitStack() as stack:
         runtime = stack.enter_context(RuntimeDirectory(settings.mesh))
         logs = Logs()
@@ -88,6 +90,7 @@ async def run_controller(
         first = await anext(watch)
         core.pipeline.change(first.applied, first.deleted, trigger="start")
         await core.pipeline.settle()
+        keep_out_of_collections()
         facts.findings = first.findings
         observe("objects", "ready", f"{len(first.applied)} objects")
 

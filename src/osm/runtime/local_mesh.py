@@ -24,6 +24,7 @@ from osm.local.platform import LocalPlatform
 from osm.local.proxy import ADMIN_SOCKET
 from osm.local.runtime_directory import RuntimeDirectory
 from osm.ports import Change
+from osm.runtime.collector import tune_collector
 from osm.runtime.control_core import ControlCore
 from osm.runtime.demo_pages import DemoPages
 from osm.runtime.logs import send_logs_to
@@ -82,6 +83,7 @@ async def run_local_mesh(
     settings: LocalMeshSettings, observe: Observer
 ) -> AsyncIterator[LocalMesh]:
     """Start everything; at the end of the context nothing of it is left."""
+    tune_collector()
     async with AsyncExitStack() as stack:
         runtime = stack.enter_context(RuntimeDirectory(settings.mesh))
         logs = Logs()

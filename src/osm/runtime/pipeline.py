@@ -6,6 +6,7 @@ then), and says so.
 
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 import structlog
 
@@ -39,14 +40,26 @@ class Batch:
         return ", ".join(list(self.triggers)[:5])
 
 
+class Observer(Protocol):
+    """Hears of changes: `osm.telemetry.control_plane` counts them."""
+
+    def events_queued(self, count: int) -> None: ...
+
+    def broadcast(self) -> None: ...
+
+
 class Pipeline:
     """One snapshot, one model. `run` belongs to a task; the rest may be called from the same loop."""
 
-    def __init__(self, options: CompileOptions, control_plane: ControlPlane) -> None:
+    def __init__(
+        self, options: CompileOptions, control_plane: ControlPlane, observer: Observer
+    ) -> None:
+        self._observer = observer
         self._compiler = Compiler(options)
         self._control_plane = control_plane
         self.objects: dict[Key, Manifest] = {}
         self._waiting: Debounce[Batch] = Debounce(Batch.absorb)
+        self._queued = 0
         self.last_push = PushView()
         self.failures: tuple[str, ...] = ()
         """What of the present objects could not be compiled, and why: mistakes of ours."""
@@ -62,6 +75,8 @@ class Pipeline:
         batch = Batch(applied, deleted, trigger)
         if batch.objects:
             self._waiting.put(batch)
+            self._queued += len(batch.objects)
+            self._observer.events_queued(self._queued)
 
     async def run(self) -> None:
         """Compile and publish until cancelled."""
@@ -86,6 +101,10 @@ class Pipeline:
         for failure in compiled.failures:
             log.error("a part of the mesh cannot be compiled", failure=failure)
         published = self._control_plane.publish(compiled, trigger=batch.trigger)
+        self._queued = 0
+        self._observer.events_queued(0)
+        if published.streams and published.streams == len(self._control_plane.sessions):
+            self._observer.broadcast()
         self.last_push = PushView(
             trigger=batch.trigger,
             compile_ms=round(took * 1000, 2),

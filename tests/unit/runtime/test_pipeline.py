@@ -44,7 +44,14 @@ class Mesh:
 
     def __init__(self) -> None:
         self.plane = Plane()
-        self.pipeline = Pipeline(LOCAL, self.plane)
+        self.queued: list[int] = []
+        self.pipeline = Pipeline(LOCAL, self.plane, self)
+
+    def events_queued(self, count: int) -> None:
+        self.queued.append(count)
+
+    def broadcast(self) -> None:
+        """Nobody is connected here."""
 
     @property
     def models(self) -> list[Model]:
@@ -95,6 +102,7 @@ def test_changes_of_one_burst_are_compiled_once() -> None:
 
     mesh = running(story)
     assert len(mesh.models) == 1 and len(mesh.workloads()) == 10
+    assert mesh.queued == [*range(1, 11), 0]
     assert mesh.pipeline.last_push.trigger == "file 0, file 1, file 2, file 3, file 4"
 
 
