@@ -103,11 +103,15 @@ class Controller:
         return view
 
     def longest_pause_ms(self) -> float:
-        """How long its event loop was blocked at most since this was last asked. Costly, as `view`."""
+        """How long its event loop was blocked at most since this was last asked."""
+        return self.metric("osm_event_loop_lag_max_seconds") * 1000
+
+    def metric(self, name: str) -> float:
+        """One of its metrics, one without labels. Costly, as `view`."""
         for line in self.get("/metrics").decode().splitlines():
-            if line.startswith("osm_event_loop_lag_max_seconds "):
-                return float(line.rpartition(" ")[2]) * 1000
-        raise RuntimeError("the controller does not say how long its event loop was blocked")
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+        raise RuntimeError(f"the controller has no metric {name}")
 
 
 def free_port() -> int:

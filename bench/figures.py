@@ -25,10 +25,9 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def noise(self) -> float | None:
         """How far the control is from the value, as a share of the greater one."""
-        greater = max(self.value, self.control or 0.0)
-        if self.control is None or not greater:
+        if self.control is None or min(self.value, self.control) <= 0:
             return None
-        return abs(self.value - self.control) / greater
+        return abs(self.value - self.control) / max(self.value, self.control)
 
 
 class Table(msgspec.Struct, frozen=True):

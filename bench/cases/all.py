@@ -12,6 +12,13 @@ def in_process(size: Size) -> Result:
     return measured(size)
 
 
+def data_plane(size: Size) -> Result:
+    """What a request costs; it needs nothing of the control plane's rig."""
+    from bench.data_plane import run  # noqa: PLC0415 - loads much
+
+    return run(quick=size.quick)
+
+
 ALL: tuple[Case | RigCase, ...] = (
     Case("in-process", in_process),
     *changes.CASES,
@@ -24,4 +31,5 @@ ALL: tuple[Case | RigCase, ...] = (
     *real.ALONE,
     *commands.CASES,
     *growth.CASES,
+    Case("data-plane", data_plane),
 )

@@ -13,6 +13,7 @@ from osm.cli.progress import StartProgress, step_line
 from osm.cli.render import duration, milliseconds, number, one_line, paint, percent
 from osm.cli.summary import denial_row
 from osm.core.explain.view import DenialView, EdgeView, MeshView
+from osm.core.model.origin import Finding
 from osm.ports import LogLine
 
 NextSteps = Callable[[MeshView], Sequence[str]]
@@ -25,6 +26,7 @@ class Quiet:
     """Shows nothing but, on stderr, why it stops: for `-o json` and `--quiet`."""
 
     wants_logs = False
+    wants_views = True
 
     def __init__(self, errors: IO[str]) -> None:
         self._errors = errors
@@ -37,6 +39,9 @@ class Quiet:
         pass
 
     def tick(self, view: MeshView) -> None:
+        pass
+
+    def found(self, findings: Sequence[Finding]) -> None:
         pass
 
     def log(self, line: LogLine) -> None:
@@ -56,10 +61,17 @@ class Lines(Quiet):
     """Prints lines: the steps of the start, then logs or, every ten seconds, the traffic."""
 
     def __init__(
-        self, output: IO[str], errors: IO[str], *, logs: bool, next_steps: NextSteps
+        self,
+        output: IO[str],
+        errors: IO[str],
+        *,
+        logs: bool,
+        next_steps: NextSteps,
+        views: bool = True,
     ) -> None:
         super().__init__(errors)
         self.wants_logs = logs
+        self.wants_views = views
         self._output = output
         self._next_steps = next_steps
         self._progress = StartProgress()
@@ -116,16 +128,20 @@ class Lines(Quiet):
                 self._phases[name] = each.phase
                 why = f": {each.reason}" if each.reason else ""
                 self._print(f"workload {name} is {each.phase}{why}")
-        now = {str(finding) for finding in view.findings}
-        for finding in sorted(now - self._findings):
-            click.echo("\n".join(one_line(part) for part in finding.split("\n")), file=self._output)
-        self._findings = now
+        self.found(view.findings)
         for denial in reversed(view.denials):
             key = (*denial_row(denial)[:3], denial.reason)
             if key not in self._denied:
                 self._denied.add(key)
                 text = f"denied: {denial_line(denial)}"
                 click.echo(paint(one_line(text), "red", self._output), file=self._output)
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """Print what is newly wrong."""
+        now = {str(finding) for finding in findings}
+        for finding in sorted(now - self._findings):
+            click.echo("\n".join(one_line(part) for part in finding.split("\n")), file=self._output)
+        self._findings = now
 
     def _print(self, text: str) -> None:
         click.echo(one_line(text), file=self._output)

@@ -7,7 +7,7 @@ still runs is killed. The third leaves at once: the next start cleans up.
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import msgspec
 
 from osm.cli.launch import RunningMesh, Start
 from osm.core.explain.view import MeshView
+from osm.core.model.origin import Finding
 from osm.ports import LogLine
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,6 +30,8 @@ class Presenter(Protocol):
     """Shows a mesh to a person, or to a program."""
 
     wants_logs: bool
+    wants_views: bool
+    """Not for a great mesh: to put a view together each second would hold up everything else."""
 
     def step(self, step: str, state: str, detail: str) -> None:
         """Take one step of the start."""
@@ -39,7 +42,11 @@ class Presenter(Protocol):
         ...
 
     def tick(self, view: MeshView) -> None:
-        """Take the mesh as it is now, about once a second."""
+        """Take the mesh as it is now, about once a second. Only called if `wants_views`."""
+        ...
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """Take what is wrong now, about once a second. Only called unless `wants_views`."""
         ...
 
     def log(self, line: LogLine) -> None:
@@ -135,8 +142,11 @@ async def _show(
             if ended.done():
                 stop.because(ended.result())
                 break
-            last = mesh.api.view()
-            presenter.tick(last)
+            if presenter.wants_views:
+                last = mesh.api.view()
+                presenter.tick(last)
+            else:
+                presenter.found(mesh.api.findings())
         return last
     finally:
         for task in (ended, asked, logs):

@@ -11,6 +11,8 @@ from osm.core.explain.view import MeshView
 
 PERIOD_S = 1.0
 MAX_STREAMS = 64
+SHARE = 20
+"""Views take at most one twentieth of the time."""
 
 
 class Feed:
@@ -33,14 +35,21 @@ class Feed:
         self._max_streams = max_streams
         self._encoded = b""
         self._encoded_at = float("-inf")
+        self._took_s = 0.0
 
     def newest(self) -> bytes:
         """The view as JSON, at most half a period old."""
         now = time.monotonic()
-        if now - self._encoded_at >= self._period_s / 2:
+        if now - self._encoded_at >= self._wait_s / 2:
             self._encoded = msgspec.json.encode(self._view())
             self._encoded_at = now
+            self._took_s = time.monotonic() - now
         return self._encoded
+
+    @property
+    def _wait_s(self) -> float:
+        """How long until the next view: of a great mesh they come less often, to leave it in peace."""
+        return max(self._period_s, SHARE * self._took_s)
 
     @property
     def is_full(self) -> bool:
@@ -63,5 +72,5 @@ class Feed:
             # JSON of msgspec has no line breaks, so one `data:` line carries it.
             yield b"event: view\ndata: " + self.newest() + b"\n\n"
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._period_s):
+                async with asyncio.timeout(self._wait_s):
                     await self.closing.wait()

@@ -46,6 +46,9 @@ class FakeMeshApi:
         elapsed_s = self._clock() - self._started_at
         return self.change(bookstore_view(elapsed_s, self._started, page=self.page))
 
+    def findings(self) -> Sequence[Finding]:
+        return self.view().findings
+
     def objects(self) -> Sequence[Manifest]:
         return tuple(self._objects[key] for key in sorted(self._objects))
 

@@ -50,5 +50,5 @@ def command(directory: str, ads: str, mesh: str, page_port: int) -> int:
     if not path.is_dir():
         raise ConfigError(f"{shortened(directory)} is not a directory.")
     start = control_plane(ControlPlane(mesh, path, ads, page_port))
-    presenter = Lines(sys.stdout, sys.stderr, logs=False, next_steps=lambda _: ())
+    presenter = Lines(sys.stdout, sys.stderr, logs=False, next_steps=lambda _: (), views=False)
     return run_and_report(start, presenter, duration=None, output="text", summary=False)
