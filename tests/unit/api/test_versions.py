@@ -346,11 +346,11 @@ def test_objects_from_an_api_server_decode_without_the_checks_of_files() -> None
     assert (pod.spec.service_account_name, pod.status.pod_ip) == ("shop", "10.1.2.3")
 
 
-@pytest.mark.parametrize("kind", ["Egress", "IngressBackend", "Retry", "UpstreamTrafficSetting"])
+@pytest.mark.parametrize("kind", ["ServiceExport", "ServiceImport"])
 def test_kinds_that_are_not_supported_yet_are_stored_with_a_note(kind: str) -> None:
     decoded = decode(
         {
-            "apiVersion": "policy.openservicemesh.io/v1alpha1",
+            "apiVersion": "multicluster.x-k8s.io/v1alpha1",
             "kind": kind,
             "metadata": {"name": "e", "namespace": "a"},
             "spec": {"anything": [1]},

@@ -1,6 +1,7 @@
 """One document to one manifest, or to what is wrong with it. Never raises for what a user wrote."""
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 import msgspec
 
@@ -14,6 +15,9 @@ from osm.core.api.registry import Form, Kind, groups
 from osm.core.api.scalars import check_label, check_subdomain
 from osm.core.api.shape import shape_problems
 from osm.core.model.origin import Finding, Origin, Severity
+
+_LONGEST_MESSAGE = 2000
+_MOST_PROBLEMS = 1000
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -96,7 +100,11 @@ def _typed(
     document = form.adapt(_with_namespace(document, key))
     problems: list[Problem] = []
     if not is_fit(document, form.written_as):
-        problems += shape_problems(document, form.written_as, written=places.written)
+        found = shape_problems(document, form.written_as, written=places.written)
+        problems += islice(found, _MOST_PROBLEMS)
+        if len(problems) == _MOST_PROBLEMS:
+            message = f"has {_MOST_PROBLEMS} mistakes, and maybe more that are not told"
+            problems.append(Problem(("spec",), codes.TOO_LONG, message))
     if any(p.severity is Severity.ERROR for p in problems):
         return None, problems
     written, problem = _converted(document, form)
@@ -161,10 +169,15 @@ def _finding(problem: Problem, key: Key | None, document: object, places: Places
         problem.code,
         problem.severity,
         _origin(key, document, format_path(problem.path)),
-        problem.message,
-        problem.hint,
+        _brief(problem.message),
+        _brief(problem.hint),
         places.where(problem.path),
     )
+
+
+def _brief(text: str) -> str:
+    """A text that quotes what somebody wrote, which may be a megabyte."""
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
 def _origin(key: Key | None, document: object, field: str) -> Origin | None:

@@ -19,6 +19,8 @@ def check_regex(value: object) -> Complaint | None:
     options.log_errors = False
     try:
         compiled = re2.compile(pattern, options)
+    except UnicodeEncodeError:
+        return Complaint(codes.REGEX, f"{pattern!r} holds half a character")
     except re2.error as error:
         reason = error.args[0] if error.args else "?"
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

@@ -7,6 +7,7 @@ import msgspec
 
 from osm.core.api import (
     config,
+    config_checks,
     extension_service,
     ingress_checks,
     kubernetes,
@@ -124,7 +125,9 @@ _ROUTE_1 = Form(smi_forms.RouteV1Alpha1, convert=smi_forms.convert_route)
 _ROUTE = Form(smi_forms.Route, convert=smi_forms.convert_route)
 _SPLIT_1 = Form(smi_forms.SplitV1Alpha1, smi_checks.split_problems, smi_forms.convert_split)
 _SPLIT_3 = Form(smi_forms.Split, smi_checks.split_problems, smi_forms.convert_split)
-_MESH_CONFIG = Form(config.MeshConfig, config.config_problems, adapt=config.with_off_as_text)
+_MESH_CONFIG = Form(
+    config.MeshConfig, config_checks.config_problems, adapt=config_checks.with_off_as_text
+)
 
 _ROOT = Form(root_certificate.MeshRootCertificate, upstream_checks.root_certificate_problems)
 _EXTENSION = Form(extension_service.ExtensionService)
@@ -214,8 +217,16 @@ KINDS: tuple[Kind, ...] = (
     _policy(_CONFIG, "MeshRootCertificate", "meshrootcertificates", "mrc", "v1alpha2", _ROOT),
     _policy(_CONFIG, "ExtensionService", "extensionservices", "extsvc", "v1alpha2", _EXTENSION),
     _policy(_POLICY, "Egress", "egresses", "egress", "v1alpha1", _EGRESS),
-    _policy(_POLICY, "IngressBackend", "ingressbackends", "ingressbackend", "v1alpha1", _INGRESS),
-    _policy(_POLICY, "Retry", "retries", "retry", "v1alpha1", _RETRY),
+    _policy(
+        _POLICY,
+        "IngressBackend",
+        "ingressbackends",
+        "ingressbackend",
+        "v1alpha1",
+        _INGRESS,
+        acts=True,
+    ),
+    _policy(_POLICY, "Retry", "retries", "retry", "v1alpha1", _RETRY, acts=True),
     _policy(_POLICY, "Telemetry", "telemetries", "telemetry", "v1alpha1", _TELEMETRY),
     _policy(
         _POLICY,
@@ -224,6 +235,7 @@ KINDS: tuple[Kind, ...] = (
         "upstreamtrafficsetting",
         "v1alpha1",
         _UPSTREAM,
+        acts=True,
     ),
     _stored("multicluster.x-k8s.io", "ServiceExport", "serviceexports", "svcex", "v1alpha1"),
     _stored("multicluster.x-k8s.io", "ServiceImport", "serviceimports", "svcim", "v1alpha1"),

@@ -43,7 +43,7 @@ class OneOf(msgspec.Struct, frozen=True):
         return Complaint(codes.NOT_ALLOWED, f"{text[:80]!r} is not one of {shown}", hint)
 
 
-class AtLeast(msgspec.Struct, frozen=True):
+class NotBelow(msgspec.Struct, frozen=True):
     """A check that refuses smaller numbers."""
 
     minimum: int
@@ -224,11 +224,11 @@ DnsLabel = Annotated[str, checked(check_label)]
 DnsSubdomain = Annotated[str, checked(check_subdomain)]
 GoDuration = Annotated[str, checked(check_duration)]
 Method = Annotated[str, checked(one_of(*METHODS))]
-NaturalNumber = Annotated[int, checked(AtLeast(0))]
+NaturalNumber = Annotated[int, checked(NotBelow(0))]
 PortName = Annotated[str, checked(check_optional_port_name)]
 PortNumber = Annotated[int, checked(check_port)]
 PortOrName = Annotated[int | str, checked(check_port_or_name)]
-PositiveNumber = Annotated[int, checked(AtLeast(1))]
+PositiveNumber = Annotated[int, checked(NotBelow(1))]
 Regex = Annotated[str, checked(check_regex)]
 TlsVersion = Annotated[str, checked(one_of(*TLS_VERSIONS))]
 TransportProtocol = Annotated[str, checked(one_of("TCP", "UDP", "SCTP"))]

@@ -18,7 +18,12 @@ GREATEST_TOTAL_WEIGHT = 2**32 - 1
 
 
 class SubjectForm(MeshStruct, frozen=True):
-    """Who calls."""
+    """Who calls.
+
+    kind: Always `ServiceAccount`.
+    name: Name of the service account.
+    namespace: Namespace of the service account; by default that of this object.
+    """
 
     kind: str
     name: DnsSubdomain
@@ -26,7 +31,13 @@ class SubjectForm(MeshStruct, frozen=True):
 
 
 class DestinationForm(ConditionStruct, frozen=True):
-    """Who is called. In v1alpha1 `port` may stand here; its Go type was text."""
+    """Who is called. In v1alpha1 `port` may stand here; its Go type was text.
+
+    kind: Always `ServiceAccount`.
+    name: Name of the service account.
+    namespace: Namespace of the service account, which is that of this object.
+    port: Port that the rules are limited to.
+    """
 
     kind: str
     name: DnsSubdomain
@@ -35,7 +46,12 @@ class DestinationForm(ConditionStruct, frozen=True):
 
 
 class RuleForm(MeshStruct, frozen=True):
-    """A reference to an HTTPRouteGroup (and matches of it) or a TCPRoute."""
+    """A reference to an HTTPRouteGroup (and matches of it) or a TCPRoute.
+
+    kind: `HTTPRouteGroup` or `TCPRoute`.
+    name: Name of the object, in the namespace of this one.
+    matches: Names of matches of the HTTPRouteGroup. Without any, all of them are meant.
+    """
 
     kind: str
     name: DnsSubdomain
@@ -43,7 +59,12 @@ class RuleForm(MeshStruct, frozen=True):
 
 
 class TargetV1Alpha1(MeshStruct, frozen=True):
-    """TrafficTarget v1alpha1: everything at the top, rules are called `specs`."""
+    """TrafficTarget v1alpha1: everything at the top, rules are called `specs`.
+
+    destination: Who is called.
+    sources: Who calls.
+    specs: What may be called.
+    """
 
     metadata: Metadata
     destination: DestinationForm
@@ -52,7 +73,12 @@ class TargetV1Alpha1(MeshStruct, frozen=True):
 
 
 class TargetSpec(MeshStruct, frozen=True):
-    """What a TrafficTarget says, since v1alpha2."""
+    """What a TrafficTarget says, since v1alpha2.
+
+    destination: Who is called.
+    sources: Who calls.
+    rules: What may be called.
+    """
 
     destination: DestinationForm
     sources: tuple[SubjectForm, ...] = ()
@@ -60,14 +86,23 @@ class TargetSpec(MeshStruct, frozen=True):
 
 
 class Target(MeshStruct, frozen=True):
-    """TrafficTarget v1alpha2 and v1alpha3."""
+    """TrafficTarget v1alpha2 and v1alpha3.
+
+    spec: Who may call whom.
+    """
 
     metadata: Metadata
     spec: TargetSpec
 
 
 class MatchForm(ConditionStruct, frozen=True):
-    """A match. `headers` is a list of one-key maps in the CRD, and a map in SMI's own examples."""
+    """A match. `headers` is a list of one-key maps in the CRD, and a map in SMI's own examples.
+
+    name: Name of this match.
+    path_regex: Regular expression (RE2) that fits the whole path. Empty: any path.
+    methods: HTTP methods; `*` or none is any.
+    headers: Regular expressions (RE2) by name of the header; `host` is the authority.
+    """
 
     name: str
     path_regex: Regex = ""
@@ -81,81 +116,122 @@ class MatchForm(ConditionStruct, frozen=True):
 
 
 class GroupV1Alpha1(MeshStruct, frozen=True):
-    """HTTPRouteGroup v1alpha1 and v1alpha2: matches at the top."""
+    """HTTPRouteGroup v1alpha1 and v1alpha2: matches at the top.
+
+    matches: Requests that fit any of these.
+    """
 
     metadata: Metadata
     matches: tuple[MatchForm, ...] = ()
 
 
 class GroupSpec(MeshStruct, frozen=True):
-    """What an HTTPRouteGroup says, since v1alpha3."""
+    """What an HTTPRouteGroup says, since v1alpha3.
+
+    matches: Requests that fit any of these.
+    """
 
     matches: tuple[MatchForm, ...] = ()
 
 
 class Group(MeshStruct, frozen=True):
-    """HTTPRouteGroup v1alpha3 and v1alpha4."""
+    """HTTPRouteGroup v1alpha3 and v1alpha4.
+
+    spec: HTTP requests.
+    """
 
     metadata: Metadata
     spec: GroupSpec
 
 
 class PortsForm(ConditionStruct, frozen=True):
-    """Ports; the list may be empty, which means any port, but must be there."""
+    """Ports; the list may be empty, which means any port, but must be there.
+
+    ports: Ports of the workload. An empty list is any port.
+    name: Name of this match.
+    """
 
     ports: tuple[PortNumber, ...]
     name: str = ""
 
 
 class RouteSpecV1Alpha1(ConditionStruct, frozen=True):
-    """A TCPRoute could say nothing before v1alpha4; we read ports in them too."""
+    """A TCPRoute could say nothing before v1alpha4; we read ports in them too.
+
+    matches: Connections to these ports.
+    """
 
     matches: PortsForm = PortsForm(())
 
 
 class RouteV1Alpha1(MeshStruct, frozen=True):
-    """TCPRoute v1alpha1 to v1alpha3: any port."""
+    """TCPRoute v1alpha1 to v1alpha3: any port.
+
+    spec: TCP connections.
+    """
 
     metadata: Metadata
     spec: RouteSpecV1Alpha1 = RouteSpecV1Alpha1()
 
 
 class RouteSpec(ConditionStruct, frozen=True):
-    """What a TCPRoute says, since v1alpha4."""
+    """What a TCPRoute says, since v1alpha4.
+
+    matches: Connections to these ports.
+    """
 
     matches: PortsForm
 
 
 class Route(MeshStruct, frozen=True):
-    """TCPRoute v1alpha4."""
+    """TCPRoute v1alpha4.
+
+    spec: TCP connections.
+    """
 
     metadata: Metadata
     spec: RouteSpec
 
 
 class BackendForm(MeshStruct, frozen=True):
-    """A leaf. Weights are quantities in v1alpha1, integers later; both are read everywhere."""
+    """A leaf. Weights are quantities in v1alpha1, integers later; both are read everywhere.
+
+    service: Name of the service.
+    weight: Its part of the traffic.
+    """
 
     service: DnsSubdomain
     weight: int | str | float
 
 
 class SplitSpecV1Alpha1(MeshStruct, frozen=True):
-    """What a TrafficSplit says in v1alpha1 and v1alpha2."""
+    """What a TrafficSplit says in v1alpha1 and v1alpha2.
+
+    service: The service whose traffic is divided.
+    backends: Who gets which part of it.
+    """
 
     service: DnsSubdomain
     backends: tuple[BackendForm, ...]
 
 
 class SplitV1Alpha1(MeshStruct, frozen=True):
-    """TrafficSplit v1alpha1 and v1alpha2."""
+    """TrafficSplit v1alpha1 and v1alpha2.
+
+    spec: How traffic is divided.
+    """
 
     metadata: Metadata
     spec: SplitSpecV1Alpha1
 
 
 class SplitMatchForm(MeshStruct, frozen=True):
-    """A reference to an HTTPRouteGroup."""
+    """A reference to an HTTPRouteGroup.
+
+    kind: Always `HTTPRouteGroup`.
+    name: Name of the HTTPRouteGroup.
+    api_group: Group of the HTTPRouteGroup.
+    """
 
     kind: Annotated[str, checked(one_of("HTTPRouteGroup"))]
     name: DnsSubdomain
@@ -163,7 +239,12 @@ class SplitMatchForm(MeshStruct, frozen=True):
 
 
 class SplitSpec(MeshStruct, frozen=True):
-    """What a TrafficSplit says since v1alpha3: it may hold for some requests only."""
+    """What a TrafficSplit says since v1alpha3: it may hold for some requests only.
+
+    service: The service whose traffic is divided.
+    backends: Who gets which part of it.
+    matches: Requests that are divided; others go to the service itself.
+    """
 
     service: DnsSubdomain
     backends: tuple[BackendForm, ...]
@@ -171,7 +252,10 @@ class SplitSpec(MeshStruct, frozen=True):
 
 
 class Split(MeshStruct, frozen=True):
-    """TrafficSplit v1alpha3 and v1alpha4."""
+    """TrafficSplit v1alpha3 and v1alpha4.
+
+    spec: How traffic is divided.
+    """
 
     metadata: Metadata
     spec: SplitSpec
@@ -194,7 +278,7 @@ def convert_target(form: TargetV1Alpha1 | Target) -> smi.TrafficTarget:
     return smi.TrafficTarget(
         form.metadata,
         smi.TrafficTargetSpec(
-            smi.Destination(to.name, to.namespace or own, to.kind, int(to.port)),
+            smi.Destination(to.name, to.namespace or own, to.kind, int(to.port or 0)),
             tuple(smi.Subject(s.name, s.namespace or own, s.kind) for s in spec.sources),
             tuple(smi.TrafficTargetRule(r.kind, r.name, r.matches) for r in rules),
         ),
