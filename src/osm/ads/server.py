@@ -134,6 +134,8 @@ class AdsServer:
         try:
             while True:
                 await session.wake.wait()
+                if pause_s := session.pause_s(time.monotonic()):
+                    await asyncio.sleep(pause_s)
                 await self._turns.take()
                 if session.is_expired:
                     raise CallEnded(

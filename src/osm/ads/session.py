@@ -24,6 +24,10 @@ UNKNOWN_LIMIT = 256
 """Names that do not exist which a proxy may ask for before it is told all that do. An unknown address
 costs it 26 kB, an unknown host 1 kB (measured with Envoy 1.40)."""
 
+TOGETHER_S = 0.002
+"""Names of one type that are asked for within so long of an answer are answered together: Envoy works on
+all that it holds of a type for each response (measured: 100 at once take 126 ms in place of 560)."""
+
 
 class TypeStatus(msgspec.Struct, frozen=True, gc=False):
     """What a proxy has of one type, and how its talk with us went."""
@@ -141,6 +145,20 @@ class Session:
             self._queued_at = time.monotonic()
         self._triggers.setdefault(type_url, set()).add(trigger)
         self.wake.set()
+
+    def pause_s(self, now: float) -> float:
+        """How long to wait for more of the same before answering; 0 when the proxy waits for this alone.
+
+        A first request asks for one type after the other, and is never held up.
+        """
+        sent = [
+            state.last_sent
+            for type_url in self._triggers
+            if (state := self.stream.types.get(type_url)) is not None
+        ]
+        if not sent or None in sent:
+            return 0.0
+        return max(0.0, TOGETHER_S - (now - min(each for each in sent if each is not None)))
 
     def take_responses(self) -> Batch:
         """Return all there is to say now."""
