@@ -58,6 +58,8 @@ ENVOY_API = (
     "xds/type/v3/typed_struct",
     # Network filters.
     "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager",
+    "envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit",
+    "envoy/extensions/filters/network/ratelimit/v3/rate_limit",
     "envoy/extensions/filters/network/rbac/v3/rbac",
     "envoy/extensions/filters/network/set_filter_state/v3/set_filter_state",
     "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy",
@@ -74,6 +76,7 @@ ENVOY_API = (
     "envoy/extensions/filters/common/set_filter_state/v3/value",
     # Listener filters, transport sockets, upstream protocols.
     "envoy/extensions/filters/listener/original_dst/v3/original_dst",
+    "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol",
     "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector",
     "envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer",
     "envoy/extensions/transport_sockets/tls/v3/*",

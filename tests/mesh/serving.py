@@ -144,8 +144,12 @@ class Serving:
                 call.cancel()
 
     @asynccontextmanager
-    async def envoy(self, name: str, directory: Path) -> AsyncIterator[Path]:
-        """A real Envoy for a pod. Gives the directory of its admin socket."""
+    async def envoy(
+        self, name: str, directory: Path, *, through: tuple[str, ...] = ()
+    ) -> AsyncIterator[Path]:
+        """A real Envoy for a pod. Gives the directory of its admin socket. `through` is a program
+        that becomes its arguments.
+        """
         who = ProxyIdentity(Identity(TRUST_DOMAIN, "default", name), name)
         pair = await self.pair_of(name)
         files = {
@@ -165,7 +169,7 @@ class Serving:
             (directory / file).write_text(text)
         with (directory / "envoy.log").open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                envoy_binary(), "-c", directory / "envoy.json", *ENVOY_ARGUMENTS,
+                *through, envoy_binary(), "-c", directory / "envoy.json", *ENVOY_ARGUMENTS,
                 stdout=output, stderr=output,
             )  # fmt: skip
         try:

@@ -1,4 +1,4 @@
-"""Port forwards: a port of this machine's loopback that leads into a pod, past its proxy."""
+"""Port forwards: a port of this machine's loopback that leads into a pod."""
 
 import asyncio
 import errno
@@ -23,8 +23,10 @@ class PortForward:
     A port that is taken is passed over for the next free one; `local_port` says which it became.
     """
 
-    def __init__(self, dial: Dial, local_port: int) -> None:
+    def __init__(self, dial: Dial, local_port: int, *, tell_caller: bool = False) -> None:
+        """`tell_caller`: say first who calls, by the PROXY protocol."""
         self._dial = dial
+        self._tell_caller = tell_caller
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.local_port = local_port
@@ -65,6 +67,8 @@ class PortForward:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         pod_reader, pod_writer = await asyncio.open_connection(sock=await self._dial())
         try:
+            if self._tell_caller:
+                pod_writer.write(_proxy_header(writer))
             async with asyncio.TaskGroup() as group:
                 group.create_task(_copy(reader, pod_writer))
                 group.create_task(_copy(pod_reader, writer))
@@ -72,6 +76,13 @@ class PortForward:
             pass  # one side was reset: both end
         finally:
             pod_writer.close()
+
+
+def _proxy_header(writer: asyncio.StreamWriter) -> bytes:
+    """Who has called whom (PROXY protocol, version 1)."""
+    source, source_port = writer.get_extra_info("peername")
+    target, target_port = writer.get_extra_info("sockname")
+    return f"PROXY TCP4 {source} {target} {source_port} {target_port}\r\n".encode()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

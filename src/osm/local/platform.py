@@ -19,7 +19,7 @@ from osm.local.forward import PortForward
 from osm.local.ground import Ground, Prepare, TakeLine
 from osm.local.pod_status import key_of
 from osm.local.pods import TEMPLATE_HASH
-from osm.local.running_pod import RunningPod
+from osm.local.running_pod import RunningPod, ingress_socket
 from osm.local.runtime_directory import RuntimeDirectory
 from osm.ports import Change
 
@@ -154,6 +154,22 @@ class LocalPlatform:
     def forward(self, namespace: str, name: str, pod_port: int, local_port: int) -> PortForward:
         """A port of this machine that leads to a port of the pod, whichever process serves it."""
         return PortForward(lambda: self.dial(namespace, name, pod_port), local_port)
+
+    def ingress(self, namespace: str, name: str, pod_port: int, local_port: int) -> PortForward:
+        """A port of this machine that leads to the pod's proxy, as if from outside of the mesh."""
+
+        async def dial() -> socket.socket:
+            place = self.pod_directory(namespace, name) / ingress_socket(pod_port)
+            connection = socket.socket(socket.AF_UNIX)
+            connection.setblocking(False)
+            try:
+                await asyncio.get_running_loop().sock_connect(connection, str(place))
+            except OSError:
+                connection.close()
+                raise
+            return connection
+
+        return PortForward(dial, local_port, tell_caller=True)
 
     async def ask_admin(
         self, namespace: str, name: str, path: str, *, method: str = "GET"

@@ -66,7 +66,7 @@ class PodState:
         return None
 
 
-def show(pod: Pod, state: PodState, inbound_address: str) -> Manifest:
+def show(pod: Pod, state: PodState, inbound_address: str, ingress_address: str) -> Manifest:
     """The pod as an API server would show it."""
     programs: Iterable[ProgramState] = (*state.containers, state.proxy)
     status = PodStatus(
@@ -80,6 +80,7 @@ def show(pod: Pod, state: PodState, inbound_address: str) -> Manifest:
     annotations = {
         **pod.metadata.annotations,
         local_annotations.INBOUND_ADDRESS: inbound_address,
+        local_annotations.INGRESS_ADDRESS: ingress_address,
     }
     shown = Pod(msgspec.structs.replace(pod.metadata, annotations=annotations), pod.spec, status)
     raw = {"apiVersion": "v1", "kind": "Pod", **msgspec.to_builtins(shown)}

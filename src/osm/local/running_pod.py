@@ -27,6 +27,11 @@ LONGEST_GRACE_S = 5.0
 _PROXY_GRACE_S = 1.0
 
 
+def ingress_socket(port: int | str) -> str:
+    """The socket in a pod's directory that takes what comes from outside of the mesh to a port."""
+    return f"ingress.{port}.sock"
+
+
 class RunningPod:
     """Call `run` in a task; `stop` ends it in order. `publish` hears of each change."""
 
@@ -107,7 +112,8 @@ class RunningPod:
 
     def _show(self) -> None:
         inbound = f"unix:{self.directory}/in.{{port}}.sock"
-        self._publish(show(self.pod, self._state, inbound))
+        ingress = f"unix:{self.directory}/{ingress_socket('{port}')}"
+        self._publish(show(self.pod, self._state, inbound, ingress))
 
     async def _live(self) -> None:
         sandbox = self._sandbox = await Sandbox.start(

@@ -67,7 +67,14 @@ class ControlCore:
 
     @classmethod
     async def open(
-        cls, mesh: str, state: Path, address: str, *, clock: Clock, leaf_validity: timedelta
+        cls,
+        mesh: str,
+        state: Path,
+        address: str,
+        *,
+        clock: Clock,
+        leaf_validity: timedelta,
+        way_out: bool = True,
     ) -> "ControlCore":
         """Open (or make) the mesh's root certificate. `address` is `unix:<path>` or `<host>:<port>`."""
         tresor = await asyncio.to_thread(
@@ -77,7 +84,7 @@ class ControlCore:
             leaf_validity=leaf_validity,
             clock=clock,
         )
-        options = CompileOptions(mesh, TRUST_DOMAIN, require_monitored_label=False)
+        options = CompileOptions(mesh, TRUST_DOMAIN, require_monitored_label=False, way_out=way_out)
         return cls(tresor, options, address, clock)
 
     async def start(self, group: BackgroundTasks) -> None:

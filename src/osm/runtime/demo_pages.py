@@ -11,7 +11,7 @@ from socket import socket
 
 from osm.core.api.kubernetes import Pod
 from osm.core.api.manifest import Key
-from osm.core.compile.local_annotations import COUNTERS, FORWARD
+from osm.core.compile.local_annotations import COUNTERS, FORWARD, INGRESS
 from osm.local.forward import PortForward
 from osm.local.platform import LocalPlatform
 
@@ -23,27 +23,34 @@ class DemoPages:
 
     def __init__(self, platform: LocalPlatform) -> None:
         self._platform = platform
-        self._forwards: dict[Key, PortForward] = {}
+        self._forwards: dict[Key, list[PortForward]] = {}
         self.addresses: dict[tuple[str, str], str] = {}
         """Pages by namespace and pod."""
         self.counters: dict[str, tuple[tuple[str, int], ...]] = {}
         """Counters by `<namespace>/<pod>`."""
 
     async def show(self, key: Key, pod: Pod) -> None:
-        """A pod runs: forward its page, if it wants that and has none yet."""
-        local, _, port = pod.metadata.annotations.get(FORWARD, "").partition(":")
-        if key in self._forwards or not (local.isdecimal() and port.isdecimal()):
+        """A pod runs: forward what it wants to have forwarded, if that was not done yet."""
+        if key in self._forwards:
             return
-        forward = self._platform.forward(key.namespace, key.name, int(port), int(local))
-        self._forwards[key] = await forward.__aenter__()
-        self.addresses[key.namespace, key.name] = f"http://127.0.0.1:{forward.local_port}/"
+        forwards = self._forwards[key] = []
+        # The last one that there is becomes the page.
+        for annotation, make in (
+            (INGRESS, self._platform.ingress),
+            (FORWARD, self._platform.forward),
+        ):
+            local, _, port = pod.metadata.annotations.get(annotation, "").partition(":")
+            if not (local.isdecimal() and port.isdecimal()):
+                continue
+            forward = make(key.namespace, key.name, int(port), int(local))
+            forwards.append(await forward.__aenter__())
+            self.addresses[key.namespace, key.name] = f"http://127.0.0.1:{forward.local_port}/"
 
     async def hide(self, key: Key) -> None:
         """A pod is gone."""
         self.addresses.pop((key.namespace, key.name), None)
         self.counters.pop(f"{key.namespace}/{key.name}", None)
-        forward = self._forwards.pop(key, None)
-        if forward is not None:
+        for forward in self._forwards.pop(key, ()):
             await forward.__aexit__(None, None, None)
 
     async def close(self) -> None:

@@ -99,6 +99,7 @@ async def run_local_mesh(
             f"unix:{runtime.path / ADS_SOCKET}",
             clock=clock,
             leaf_validity=settings.leaf_validity,
+            way_out=not mode.transparent,
         )
         await core.start(group)
         observe("control plane", "ready", mode.reason)

@@ -209,6 +209,92 @@ def split(
     }
 
 
+def ingress_backend(
+    name: str,
+    backends: Sequence[Document],
+    sources: Sequence[Document],
+    *,
+    namespace: str = "default",
+    created: str = "",
+    matches: Sequence[str] = (),
+) -> Document:
+    """An IngressBackend. `matches` are HTTPRouteGroups."""
+    api_group = "specs.smi-spec.io/v1alpha4"
+    spec: dict[str, object] = {"backends": list(backends), "sources": list(sources)}
+    if matches:
+        spec["matches"] = [
+            {"apiGroup": api_group, "kind": "HTTPRouteGroup", "name": group} for group in matches
+        ]
+    return {
+        "apiVersion": "policy.openservicemesh.io/v1alpha1",
+        "kind": "IngressBackend",
+        "metadata": {"name": name, "namespace": namespace, "creationTimestamp": created},
+        "spec": spec,
+    }
+
+
+def egress(
+    name: str,
+    sources: Sequence[str],
+    ports: Sequence[str],
+    *hosts: str,
+    namespace: str = "default",
+    ranges: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    setting: str = "",
+) -> Document:
+    """An Egress. Sources are `[namespace/]account`, ports `protocol:number`; `groups` are
+    HTTPRouteGroups, `setting` is an UpstreamTrafficSetting.
+    """
+    policy = "policy.openservicemesh.io/v1alpha1"
+    matches = [("specs.smi-spec.io/v1alpha4", "HTTPRouteGroup", group) for group in groups]
+    matches += [(policy, "UpstreamTrafficSetting", setting)] if setting else []
+    spec: dict[str, object] = {
+        "sources": [_source(source, namespace) for source in sources],
+        "hosts": list(hosts),
+        "ipAddresses": list(ranges),
+        "ports": [
+            {"number": int(port.rpartition(":")[2]), "protocol": port.rpartition(":")[0]}
+            for port in ports
+        ],
+        "matches": [{"apiGroup": g, "kind": kind, "name": n} for g, kind, n in matches],
+    }
+    return _object(policy, "Egress", namespace, name, spec)
+
+
+def retry(
+    name: str,
+    source: str,
+    destinations: Sequence[str],
+    *,
+    namespace: str = "default",
+    created: str = "",
+    times: int = 5,
+) -> Document:
+    """A Retry of `[namespace/]account`'s requests to `[namespace/]service` after answers with 5xx."""
+    spec = {
+        "source": _source(source, namespace),
+        "destinations": [{**_source(to, namespace), "kind": "Service"} for to in destinations],
+        "retryPolicy": {"retryOn": "5xx", "numRetries": times},
+    }
+    made = _object("policy.openservicemesh.io/v1alpha1", "Retry", namespace, name, spec)
+    return {**made, "metadata": {**_metadata(namespace, name), "creationTimestamp": created}}
+
+
+def upstream(
+    name: str, host: str, spec: Document, *, namespace: str = "default", created: str = ""
+) -> Document:
+    """An UpstreamTrafficSetting; `spec` is all of it but the host."""
+    whole = {"host": host, **spec}
+    version = "policy.openservicemesh.io/v1alpha1"
+    made = _object(version, "UpstreamTrafficSetting", namespace, name, whole)
+    return {**made, "metadata": {**_metadata(namespace, name), "creationTimestamp": created}}
+
+
+def _metadata(namespace: str, name: str) -> Document:
+    return {"name": name, "namespace": namespace}
+
+
 def mesh_config(name: str = "osm-mesh-config", **sections: Document) -> Document:
     """A MeshConfig; `traffic={…}`, `sidecar={…}`."""
     version = "config.openservicemesh.io/v1alpha2"

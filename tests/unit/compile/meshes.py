@@ -9,10 +9,12 @@ from osm.testing.builders import (
     http_group,
     mesh_config,
     pod,
+    retry,
     service,
     split,
     target,
     tcp_route,
+    upstream,
 )
 
 NAMESPACES = ("red", "blue")
@@ -112,6 +114,30 @@ def _split(draw: st.DrawFn, number: int) -> Document:
 
 
 @st.composite
+def _retry(draw: st.DrawFn, number: int) -> Document:
+    source, to = draw(st.tuples(namespaces, apps)), draw(st.tuples(namespaces, apps))
+    return retry(f"r{number}", "/".join(source), ["/".join(to)], namespace=draw(namespaces))
+
+
+@st.composite
+def _limits(draw: st.DrawFn, number: int) -> Document:
+    space, count = draw(namespaces), draw(st.integers(1, 2**31))
+    limit = {"unit": draw(st.sampled_from(("second", "minute", "hour"))), "burst": count - 1}
+    paths = draw(st.lists(st.sampled_from(PATHS[1:]), unique=True))
+    spec = {
+        "connectionSettings": {"tcp": {"maxConnections": count}, "http": {"maxRequests": 0}},
+        "rateLimit": {
+            "local": {"tcp": {"connections": count, **limit}, "http": {"requests": count, **limit}}
+        },
+        "httpRoutes": [
+            {"path": path, "rateLimit": {"local": {"requests": 1, **limit}}} for path in paths
+        ],
+    }
+    host = f"{draw(apps)}.{space}.svc.cluster.local"
+    return upstream(f"u{number}", host, spec, namespace=space)
+
+
+@st.composite
 def meshes(draw: st.DrawFn) -> Sequence[Document]:
     """The objects of a mesh, in a fixed order."""
     places = draw(
@@ -129,6 +155,13 @@ def meshes(draw: st.DrawFn) -> Sequence[Document]:
         ]
     out += [draw(_target(number)) for number in range(draw(st.integers(0, 4)))]
     out += [draw(_split(number)) for number in range(draw(st.integers(0, 2)))]
+    out += [draw(_retry(number)) for number in range(draw(st.integers(0, 2)))]
+    out += [draw(_limits(number)) for number in range(draw(st.integers(0, 2)))]
     permissive = draw(st.integers(0, 3)) == 0
-    out.append(mesh_config(traffic={"enablePermissiveTrafficPolicyMode": permissive}))
+    out.append(
+        mesh_config(
+            traffic={"enablePermissiveTrafficPolicyMode": permissive},
+            featureFlags={"enableRetryPolicy": True},
+        )
+    )
     return out

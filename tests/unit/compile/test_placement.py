@@ -19,6 +19,11 @@ def test_an_inbound_address_is_a_unix_socket_or_an_address_with_a_port(place: st
     assert local_placement({"local.openservicemesh.io/inbound-address": place}).inbound == place
 
 
+def test_what_comes_from_outside_has_a_place_of_its_own() -> None:
+    place = "unix:/run/ingress.{port}.sock"
+    assert local_placement({"local.openservicemesh.io/ingress-address": place}).ingress == place
+
+
 def test_explicit_capture_is_read_from_json() -> None:
     capture = local_placement({"local.openservicemesh.io/capture": EXPLICIT}).capture
     assert capture == Explicit("127.0.0.5", 15080, (("10.1.0.1:5432", 15432),))
@@ -32,6 +37,7 @@ def test_explicit_capture_is_read_from_json() -> None:
         ("inbound-address", "127.0.0.1:99999"),
         ("inbound-address", "127.0.0.1:" + "9" * 5000),
         ("inbound-address", "example.com:80"),
+        ("ingress-address", "somewhere"),
         ("app-ip", "localhost"),
         ("app-ip", ""),
         ("capture", ""),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from osm.core.envoy import names
 from osm.core.envoy.catalog import Catalog, Certificate, Present, Value
 from osm.core.envoy.render import render
+from osm.core.model.egress import EgressRules
 from osm.core.model.identity import ProxyIdentity
 from osm.core.model.mesh import Model
 from osm.core.xds import types
@@ -43,7 +44,13 @@ def all_names(model: Model, catalog: Catalog, proxy: ProxyIdentity) -> list[Name
         found.append((types.ROUTE, routes))
         found.append((types.VIRTUAL_HOST, f"{routes}/{port.name.service.fqdn}"))
         found.append((types.ROUTE, names.inbound_routes(port.target_port)))
+        found.append((types.ROUTE, names.ingress_routes(port.target_port)))
         found.append((types.EXTENSION, names.tcp_access(port.target_port)))
+    found += [(types.CLUSTER, cluster) for cluster in model.egress_clusters]
+    for egress in model.egress.get(proxy.identity, EgressRules()).http:
+        for routes in {names.outbound_routes(number) for number in (egress.port, 0)}:
+            found.append((types.ROUTE, routes))
+            found.append((types.VIRTUAL_HOST, f"{routes}/{egress.host}:{egress.port}"))
     return sorted(set(found))
 
 

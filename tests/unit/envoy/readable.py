@@ -14,6 +14,7 @@ from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 impo
 )
 from osm._envoy.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
+from osm._envoy.xds.type.matcher.v3 import ip_pb2, matcher_pb2
 
 Tree = Mapping[str, object]
 _ADS = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
@@ -42,7 +43,34 @@ def outline(listener: listener_pb2.Listener) -> Tree:
     out["filter_chains"] = [_chain(chain) for chain in listener.filter_chains]
     if listener.HasField("default_filter_chain"):
         out["default_filter_chain"] = _chain(listener.default_filter_chain)
+    if listener.HasField("filter_chain_matcher"):
+        out["chosen_by"] = _choice(listener.filter_chain_matcher)
+    inspected = [f for f in listener.listener_filters if f.HasField("filter_disabled")]
+    if inspected:
+        out["listener_filters"] = {f.name: as_tree(f.filter_disabled) for f in inspected}
     return out
+
+
+def _choice(matcher: matcher_pb2.Matcher) -> Tree:
+    """What a matcher leads to, by what."""
+    ranges = ip_pb2.IPMatcher()
+    out: dict[str, object] = {}
+    if matcher.matcher_tree.custom_match.typed_config.Unpack(ranges):
+        for each in ranges.range_matchers:
+            text = ", ".join(f"{r.address_prefix}/{r.prefix_len.value}" for r in each.ranges)
+            out[text] = _chosen(each.on_match)
+    for value, on_match in matcher.matcher_tree.exact_match_map.map.items():
+        out[value] = _chosen(on_match)
+    for field in matcher.matcher_list.matchers:
+        fits = field.predicate.single_predicate.value_match
+        out[fits.exact or f"*{fits.suffix}"] = _chosen(field.on_match)
+    if matcher.HasField("on_no_match"):
+        out = dict(sorted(out.items())) | {"otherwise": _chosen(matcher.on_no_match)}
+    return out
+
+
+def _chosen(on_match: matcher_pb2.Matcher.OnMatch) -> object:
+    return _choice(on_match.matcher) if on_match.HasField("matcher") else on_match.action.name
 
 
 def _chain(chain: listener_components_pb2.FilterChain) -> Tree:

@@ -74,7 +74,9 @@ class StaticEnvoy:
         chain, key, self._bundle = make_certificates(directory)
         self.bootstrap.static_resources.secrets.extend(
             [
-                build_certificate_secret(CertificateSecret(names.SERVICE_CERTIFICATE, chain, key, "1")),
+                build_certificate_secret(
+                    CertificateSecret(names.SERVICE_CERTIFICATE, chain, key, "1")
+                ),
                 build_trust_secret(TrustSecret(names.ROOT_CERTIFICATES, self._bundle)),
             ]
         )
@@ -135,7 +137,7 @@ class StaticEnvoy:
             if chain.transport_socket.typed_config.Unpack(context):
                 common = context.common_tls_context.combined_validation_context
                 trust = common.validation_context_sds_secret_config
-                if trust.name != names.ROOT_CERTIFICATES:
+                if trust.name not in ("", names.ROOT_CERTIFICATES):
                     trust.name = self._add_callers(proxy, trust.name, catalog)
                 _use_static_secrets(chain.transport_socket, context)
         for each in (each for chain in chains for each in chain.filters):
@@ -206,10 +208,10 @@ def _use_static_secrets(
     context: tls_pb2.UpstreamTlsContext | tls_pb2.DownstreamTlsContext,
 ) -> None:
     common = context.common_tls_context
-    for secret in (
-        *common.tls_certificate_sds_secret_configs,
-        common.combined_validation_context.validation_context_sds_secret_config,
-    ):
+    secrets = [*common.tls_certificate_sds_secret_configs]
+    if common.HasField("combined_validation_context"):
+        secrets.append(common.combined_validation_context.validation_context_sds_secret_config)
+    for secret in secrets:
         secret.ClearField("sds_config")
     socket.typed_config.Pack(context)
 
@@ -228,12 +230,13 @@ def _inline_routes(network_filter: listener_components_pb2.Filter, found: Found)
     routes.MergeFromString(found[types.ROUTE, name].SerializeToString())
     if names.parse_outbound_routes(name) is not None:
         routes.ClearField("vhds")
-        routes.virtual_hosts.extend(
-            message
+        hosts = {  # one may have been asked for by several names
+            message.name: message
             for (_, host), message in found.items()
             if isinstance(message, route_components_pb2.VirtualHost)
             and (host.startswith(name + "/") or name == names.outbound_routes(0))
-        )
+        }
+        routes.virtual_hosts.extend(hosts.values())
         if name == names.outbound_routes(0):
             _keep_first_of_each_domain(routes)
     manager.route_config.CopyFrom(routes)

@@ -11,13 +11,13 @@ from osm.core.envoy.access import (
     AccessGates,
     HttpAccess,
     TcpAccess,
-    _quote,
     build_gates,
     build_tcp_access,
     gate,
     http_access_per_route,
     open_gates,
 )
+from osm.core.envoy.matching import quote
 from osm.core.envoy.render import origins
 from osm.core.envoy.route import InboundRoutes
 from osm.core.model.access import AccessRule
@@ -125,7 +125,7 @@ def test_a_quoted_text_is_a_regex_that_fits_only_itself(text: str, other: str) -
     text, other = text.replace("\x00", ""), other.replace("\x00", "")
     if not text.isascii():
         text = text.encode("ascii", "ignore").decode()
-    quoted = _quote(text)
+    quoted = quote(text)
     assert re2.fullmatch(quoted, text)
     if other != text:
         assert not re2.fullmatch(quoted, other)

@@ -219,7 +219,9 @@ def test_a_weight_touches_the_virtual_host_only() -> None:
 
 def test_secrets_are_the_proxys_certificate_and_the_roots() -> None:
     found = model(*SHOP)
-    catalog = Catalog(found, Present({identity("client"): Certificate(b"chain", b"key", "1")}, b"roots"))
+    catalog = Catalog(
+        found, Present({identity("client"): Certificate(b"chain", b"key", "1")}, b"roots")
+    )
     who = proxy(found, "client")
     assert value_of(catalog, who, types.SECRET, "service-cert") == CertificateSecret(
         "service-cert", b"chain", b"key", "1"

@@ -88,6 +88,34 @@ CASES: Mapping[str, Mapping[str, Asked]] = {
         "LDS": {"shop": (OWN,)},
         "EDS": {"client": ("default/shop|8080",)},
     },
+    "ingress": {
+        "LDS": {"shop": ("inbound-listener",)},
+        "RDS": {"shop": ("rds-ingress.8080", "rds-ingress.8081")},
+    },
+    "egress": {
+        "LDS": {"client": (OWN,), "open": (OWN,)},
+        "CDS": {
+            "client": ("httpbin.org:80", "443", "8080", "inner.example.com:8080", "gone.org:80"),
+        },
+        "RDS": {"client": ("rds-outbound.8080",)},
+        "VHDS": {
+            "client": (
+                "rds-outbound.80/httpbin.org",
+                "rds-outbound.80/web",
+                "rds-outbound.8080/inner.example.com",
+                "rds-outbound.8080/httpbin.org",
+            ),
+            "other": ("rds-outbound.80/httpbin.org",),
+        },
+    },
+    "limits": {
+        "CDS": {"client": ("default/shop|8080", "default/alias|8080")},
+        "RDS": {"shop": ("rds-inbound.8080",)},
+        "LDS whole": {"shop": (OWN,)},
+    },
+    "retry": {
+        "VHDS": {"client": ("rds-outbound.80/shop",), "shop": ("rds-outbound.80/shop",)},
+    },
     "two-ports": {
         "LDS": {"client": ("outbound-listener",), "shop": (OWN,)},
         "RDS": {"shop": ("rds-inbound.8080", "rds-inbound.81")},

@@ -8,18 +8,22 @@ import msgspec
 from osm.core.api.manifest import Key, Manifest
 from osm.testing.builders import (
     Document,
+    egress,
     http_group,
+    ingress_backend,
     manifests,
     mesh_config,
     namespace,
     pod,
+    retry,
     service,
     split,
     target,
     tcp_route,
+    upstream,
 )
 
-KINDS = 10
+KINDS = 14
 VARIANTS = 8
 Step = tuple[int, int, int]
 """What kind of change, which object, and how it is written; see `change`."""
@@ -50,7 +54,21 @@ def change(step: Step) -> Change:
 
 
 def _document(kind: int, which: int, how: int) -> Document:
-    makers = (_pod, _pod, _service, _service, _group, _tcp_route, _target, _split, _settings)
+    makers = (
+        _pod,
+        _pod,
+        _service,
+        _service,
+        _group,
+        _tcp_route,
+        _target,
+        _split,
+        _settings,
+        _ingress,
+        _egress,
+        _retry,
+        _limits,
+    )
     return makers[kind](which, how)
 
 
@@ -133,15 +151,97 @@ def _split(which: int, how: int) -> Document:
     )
 
 
+def _retry(which: int, how: int) -> Document:
+    return retry(
+        f"r{which // 2 % 3}",
+        f"red/{_APPS[which // 6]}",
+        [f"{_SPACES[how % 2]}/{app}" for app in (*_APPS, "gone")[: 1 + which % 4]],
+        namespace=_SPACES[which % 2],
+        created=("", "2026-01-02T00:00:00Z")[how // 2 % 2],
+        times=how,
+    )
+
+
+def _limits(which: int, how: int) -> Document:
+    space, name = _SPACES[which % 2], _APPS[(which // 2 + how // 6) % 3]
+    limit = {"requests": how + 1, "unit": "minute"}
+    parts: tuple[Document, ...] = (
+        {"connectionSettings": {"tcp": {"maxConnections": which}}},
+        {"rateLimit": {"local": {"http": limit}}},
+        {"rateLimit": {"local": {"tcp": {"connections": 1, "unit": "hour", "burst": which}}}},
+        {"httpRoutes": [{"path": f"/{which % 4}", "rateLimit": {"local": limit}}]},
+        {"httpRoutes": [{"path": ".*", "rateLimit": {"local": limit}}]},
+    )
+    return upstream(
+        f"u{which // 2 % 4}",
+        f"{name}.{space if how not in (4, 5) else 'gone'}.svc.cluster.local",
+        {**parts[how % 5], **parts[which % 5]},
+        namespace=space,
+        created=("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")[how % 2],
+    )
+
+
 def _settings(which: int, how: int) -> Document:
     if which % 2:
         return namespace(_SPACES[which // 2 % 2], **({"ignore": "true"} if how % 2 else {}))
     if how == 5:
         return mesh_config("another")
     return mesh_config(
-        traffic={"enablePermissiveTrafficPolicyMode": how % 2 == 1},
+        traffic={
+            "enablePermissiveTrafficPolicyMode": how % 2 == 1,
+            "enableEgress": how in (3, 6),
+        },
         sidecar={"discovery": "Eager" if how == 2 else "OnDemand"}
         | ({"tlsMinProtocolVersion": "TLSv1_2"} if how == 4 else {}),
+        featureFlags={"enableRetryPolicy": how != 6},
+    )
+
+
+def _ingress(which: int, how: int) -> Document:
+    tls: Document = {"skipClientCertValidation": how == 4, "sniHosts": ["x.test"] * (how % 2)}
+    web: Document = {
+        "name": _APPS[(which // 2 + how) % 3],
+        "port": {"number": (80, 8080, 81)[how % 3], "protocol": "https" if how > 3 else "http"},
+        **({"tls": tls} if how > 3 else {}),
+    }
+    other: Document = {"name": _APPS[how % 3], "port": {"number": 5432, "protocol": "http"}}
+    sources: tuple[Document, ...] = (
+        {"kind": "Service", "name": _APPS[how % 3], "namespace": _SPACES[how % 2]},
+        {"kind": "IPRange", "name": f"10.{how}.0.0/16"},
+    )
+    if how > 3:
+        sources = ({"kind": "AuthenticatedPrincipal", "name": f"p{how}"}, *sources[how % 2 :])
+    return ingress_backend(
+        f"i{which // 2 % 3}",
+        (web,) if how > 3 else (web, other),
+        sources,
+        namespace=_SPACES[which % 2],
+        created=("", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z")[how % 3],
+        matches=((), ("g",), ("h", "gone"), ("gone",))[how % 4],
+    )
+
+
+def _egress(which: int, how: int) -> Document:
+    spoken = (
+        ("http:80",),
+        ("http:81", "tcp:5432"),
+        ("https:80",),
+        ("tcp:80", "http:80"),
+        ("http:8080", "tcp-server-first:25"),
+        ("http:5432",),
+        ("https:443", "http:80"),
+        ("http:80",),
+    )[how]
+    return egress(
+        f"e{which // 2 % 3}",
+        [f"{_SPACES[how % 2]}/{_APPS[(which + how) % 3]}", "red/shared"][: 1 + which % 2],
+        spoken,
+        "a.blue" if how == 3 else "x.test",
+        *(("10.9.9.9",) if how % 2 else ()),
+        namespace=_SPACES[which % 2],
+        ranges=((), ("10.1.0.0/24",), (), ("10.0.0.0/8", "10.1.0.0/16"))[how % 4],
+        groups=((), ("g",), ("gone",))[which // 3 % 3],
+        setting="u0" if how in (1, 6) else "",
     )
 
 
@@ -150,4 +250,5 @@ def beginning() -> Sequence[Step]:
     steps = [(0, which, 0) for which in range(8)]
     steps += [(2, which, how) for which, how in enumerate((0, 2, 1, 5, 3, 6))]
     steps += [(4, which, 0) for which in range(4)] + [(5, 0, 0), (5, 1, 3)]
+    steps += [(8, 0, 0), (11, 3, 0), (12, 0, 1), (12, 2, 3)]
     return [*steps, (6, 0, 0), (6, 1, 2), (6, 4, 3), (7, 0, 1)]

@@ -21,7 +21,7 @@ PARTS = 8
 @pytest.mark.parametrize("part", range(PARTS))
 def test_any_history_leads_to_what_is_built_from_nothing(part: int) -> None:
     @settings(max_examples=HISTORIES // PARTS, derandomize=False)
-    @given(history=st.lists(st.lists(steps, min_size=1, max_size=3), min_size=1, max_size=8))
+    @given(history=st.lists(st.lists(steps, min_size=1, max_size=3), min_size=1, max_size=6))
     def histories(history: Sequence[Sequence[Step]]) -> None:
         live(history)
 
@@ -74,6 +74,21 @@ READ = (
     "endpoints",
     "services_of",
     "access",
+    "retry_objects",
+    "retries_of",
+    "retries",
+    "upstream_settings",
+    "upstreams_of",
+    "upstreams",
+    "roots_of",
+    "egresses_of",
+    "ingress_read",
+    "ingress_claims",
+    "ingress",
+    "egress_read",
+    "egress",
+    "egress_clusters",
+    "egress_limits",
     "by_address",
     "by_cluster",
     "tcp_ports",

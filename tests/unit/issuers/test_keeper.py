@@ -246,7 +246,9 @@ async def test_a_certificate_that_does_not_fit_is_not_used(tmp_path: Path, wrong
         assert mesh.outcomes == ["failed"]
 
 
-async def test_a_certificate_that_a_proxy_holds_is_renewed_when_it_falls_due(tmp_path: Path) -> None:
+async def test_a_certificate_that_a_proxy_holds_is_renewed_when_it_falls_due(
+    tmp_path: Path,
+) -> None:
     async with running(tmp_path / "ca") as mesh:
         now = mesh.clock.now()
         assert mesh.keeper.adopt(BUYER, now, now + timedelta(hours=24))

@@ -73,15 +73,44 @@ def test_a_pod_is_ready_when_its_proxy_and_all_its_programs_are_and_says_why_not
 def test_a_pod_is_shown_as_an_api_server_would() -> None:
     state = PodState(POD)
     state.containers[0].restarts = 3
-    shown = show(POD, state, "unix:/x/in.{port}.sock")
+    shown = show(POD, state, "unix:/x/in.{port}.sock", "unix:/x/ingress.{port}.sock")
     assert str(shown.key) == "Pod shop/web-0"
     assert shown.raw["status"]["podIP"] == "241.0.0.1"
     assert shown.raw["status"]["containerStatuses"][0]["restartCount"] == 3
     assert shown.object.metadata.annotations == {
-        "local.openservicemesh.io/inbound-address": "unix:/x/in.{port}.sock"
+        "local.openservicemesh.io/inbound-address": "unix:/x/in.{port}.sock",
+        "local.openservicemesh.io/ingress-address": "unix:/x/ingress.{port}.sock",
     }
     raw = {key: value for key, value in shown.raw.items() if key not in ("apiVersion", "kind")}
     assert msgspec.convert(raw, Pod) == shown.object
+
+
+async def test_a_forward_to_a_proxy_says_first_who_calls() -> None:
+    async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(repeat, "127.0.0.1", 0)
+    target = server.sockets[0].getsockname()
+
+    async def dial() -> socket.socket:
+        connection = socket.create_connection(target)
+        connection.setblocking(False)
+        return connection
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with PortForward(dial, port, tell_caller=True) as forward:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", forward.local_port, local_addr=("127.0.0.2", 0)
+        )
+        own = writer.get_extra_info("sockname")[1]
+        writer.write(b"hello")
+        writer.write_eof()
+        expected = f"PROXY TCP4 127.0.0.2 127.0.0.1 {own} {forward.local_port}\r\nhello"
+        assert (await reader.read()).decode() == expected
+        writer.close()
+    server.close()
 
 
 async def test_a_forward_relays_both_ways_and_takes_the_next_port_when_one_is_taken() -> None:

@@ -25,7 +25,16 @@ def test_another_chain_is_another_version_and_other_roots_are_noticed() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "none-1", "a.b.c.d", "a.1.2", "a.1.2.3.4", "a.-1.2.d", "a.1.999999999999.d", "a.\u0661.2.d"],
+    [
+        "",
+        "none-1",
+        "a.b.c.d",
+        "a.1.2",
+        "a.1.2.3.4",
+        "a.-1.2.d",
+        "a.1.999999999999.d",
+        "a.\u0661.2.d",
+    ],
 )
 def test_other_texts_are_no_version(text: str) -> None:
     assert CertificateVersion.parse(text) is None

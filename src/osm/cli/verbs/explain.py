@@ -49,8 +49,9 @@ def command(
 ) -> int:
     """Tell whether a request may pass, where it goes, and why.
 
-    SOURCE is a workload or a Deployment, as NAME or NAMESPACE/NAME. Without METHOD the question is
-    about a TCP connection. Nothing is sent: the answer comes from the configuration in force.
+    SOURCE is a workload or a Deployment, as NAME or NAMESPACE/NAME, or the address of a caller outside
+    of the mesh; then the port is the pods'. Without METHOD the question is about a TCP connection.
+    Nothing is sent: the answer comes from the configuration in force.
 
     Exits with 0 if the request is allowed and with 1 if not. `-o remedy` prints only the YAML that
     would allow it.

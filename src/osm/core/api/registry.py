@@ -216,7 +216,7 @@ KINDS: tuple[Kind, ...] = (
     _stored(_SPECS, "UDPRoute", "udproutes", "ur", "v1alpha4"),
     _policy(_CONFIG, "MeshRootCertificate", "meshrootcertificates", "mrc", "v1alpha2", _ROOT),
     _policy(_CONFIG, "ExtensionService", "extensionservices", "extsvc", "v1alpha2", _EXTENSION),
-    _policy(_POLICY, "Egress", "egresses", "egress", "v1alpha1", _EGRESS),
+    _policy(_POLICY, "Egress", "egresses", "egress", "v1alpha1", _EGRESS, acts=True),
     _policy(
         _POLICY,
         "IngressBackend",

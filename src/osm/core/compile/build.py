@@ -6,7 +6,17 @@ from types import MappingProxyType
 import msgspec
 
 from osm.core.api.manifest import Key, Manifest
-from osm.core.compile import destinations, kubernetes, openservicemesh, smi
+from osm.core.compile import (
+    destinations,
+    egress,
+    ingress,
+    kubernetes,
+    openservicemesh,
+    retry,
+    smi,
+    upstream,
+    upstream_findings,
+)
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
 from osm.core.compile.tables import INPUTS, ONE, OPTIONS, Tables, input_key, written
@@ -19,9 +29,23 @@ STAGES = (
     *openservicemesh.STAGES,
     *kubernetes.STAGES,
     *smi.STAGES,
+    *retry.STAGES,
+    *upstream.STAGES,
+    *upstream_findings.STAGES,
+    *egress.STAGES,
+    *ingress.STAGES,
     *destinations.STAGES,
 )
-FINDINGS = ("settings_findings", "service_findings", "target_findings", "split_findings")
+FINDINGS = (
+    "settings_findings",
+    "service_findings",
+    "target_findings",
+    "split_findings",
+    "egress_findings",
+    "ingress_findings",
+    "retry_findings",
+    "upstream_findings",
+)
 SINGLE = ("settings", "destinations")
 
 

@@ -87,6 +87,7 @@ def _workload(pod: Pod, trust_domain: str) -> Workload:
         subdomain=spec.subdomain,
         app_ip=placement.app_ip,
         inbound=placement.inbound,
+        ingress=placement.ingress,
         capture=placement.capture,
         eager=_EAGER.get(meta.annotations.get(DISCOVERY, "").lower()),
     )

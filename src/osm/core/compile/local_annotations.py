@@ -13,10 +13,14 @@ from osm.core.model.workload import Capture, Explicit, Redirected
 
 PREFIX = "local.openservicemesh.io/"
 INBOUND_ADDRESS = PREFIX + "inbound-address"
+INGRESS_ADDRESS = PREFIX + "ingress-address"
 APP_IP = PREFIX + "app-ip"
 CAPTURE = PREFIX + "capture"
 FORWARD = PREFIX + "forward"
 """`<port of this machine>:<port of the pod>`: a page that `osm up` makes reachable."""
+INGRESS = PREFIX + "ingress"
+"""`<port of this machine>:<port of the pod>`: the same through the pod's proxy, as from outside of the
+mesh. An IngressBackend decides who may."""
 COUNTERS = PREFIX + "counters"
 """`<port>/<path>`: where a demo application shows its counters as JSON."""
 
@@ -30,6 +34,7 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     inbound: str = ""
     app_ip: str = "127.0.0.1"
     capture: Capture = Redirected()
+    ingress: str = ""
 
 
 class _Explicit(msgspec.Struct, frozen=True):
@@ -45,9 +50,11 @@ def local_placement(annotations: Mapping[str, str]) -> Placement:
     all others from being compiled.
     """
     inbound = annotations.get(INBOUND_ADDRESS, "")
+    ingress = annotations.get(INGRESS_ADDRESS, "")
     app_ip = annotations.get(APP_IP, "")
     return Placement(
         inbound=inbound if _is_place(inbound) else "",
+        ingress=ingress if _is_place(ingress) else "",
         app_ip=app_ip if _is_ip(app_ip) else "127.0.0.1",
         capture=_capture(annotations.get(CAPTURE, "redirected")),
     )

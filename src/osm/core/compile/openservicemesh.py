@@ -35,9 +35,28 @@ def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsR
         tls_maximum=spec.sidecar.tls_max_protocol_version or "TLSv1_3",
         cipher_suites=tuple(spec.sidecar.cipher_suites),
         ecdh_curves=tuple(spec.sidecar.ecdh_curves),
+        retries=spec.feature_flags.enable_retry_policy,
         eager=spec.sidecar.discovery == "Eager",
+        egress=spec.traffic.enable_egress and options.way_out,
     )
+    if spec.traffic.enable_egress and not options.way_out:
+        key, config = named[0]
+        field = "spec.traffic.enableEgress"
+        origin = Origin("MeshConfig", key.namespace, key.name, field, "config.openservicemesh.io")
+        findings += (no_way_out(origin, config.where),)
     return SettingsRead(settings, findings)
+
+
+def no_way_out(origin: Origin, where: str) -> Finding:
+    """Nothing beyond the mesh can be reached on this platform."""
+    return Finding(
+        "OSM334",
+        Severity.WARNING,
+        origin,
+        "pods have networks of their own here, with no way out of the mesh, so this has no effect",
+        "`osm up --isolation none` lets HTTP leave the mesh. On Kubernetes everything does.",
+        where,
+    )
 
 
 STAGES: tuple[Stage, ...] = (

@@ -12,14 +12,20 @@ import msgspec
 from osm.core.api.config import MeshConfig
 from osm.core.api.kubernetes import Namespace, Pod, Service
 from osm.core.api.manifest import Key, Manifest
+from osm.core.api.policy import Egress, IngressBackend, Retry
 from osm.core.api.smi import HTTPRouteGroup, TCPRoute, TrafficSplit, TrafficTarget
+from osm.core.api.upstream_traffic import UpstreamTrafficSetting
 from osm.core.compile.options import CompileOptions
 from osm.core.model.access import AccessRule
+from osm.core.model.egress import ConnectionEgress, EgressLimits, EgressRules, HttpEgress
 from osm.core.model.identity import Identity
+from osm.core.model.ingress import IngressRule
 from osm.core.model.mesh import Destinations, Settings, WorkloadKey
 from osm.core.model.origin import Finding
+from osm.core.model.retry import RetryKey, RetryPolicy
 from osm.core.model.route import Route
 from osm.core.model.service import Endpoint, PortName, Protocol, ServiceName, ServicePort
+from osm.core.model.upstream import UpstreamLimits
 from osm.core.model.workload import Workload
 
 T = TypeVar("T")
@@ -39,6 +45,10 @@ INPUTS: Mapping[type, str] = {
     TrafficTarget: "targets",
     TrafficSplit: "splits",
     MeshConfig: "mesh_configs",
+    Egress: "egress_objects",
+    IngressBackend: "ingress_objects",
+    Retry: "retry_objects",
+    UpstreamTrafficSetting: "upstream_settings",
 }
 """The table of each kind of object; objects of other kinds mean nothing to the compiler."""
 OPTIONS = "options"
@@ -103,6 +113,32 @@ class TargetRules(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
+class EgressRead(msgspec.Struct, frozen=True):
+    """What one Egress lets its sources call."""
+
+    sources: tuple[Identity, ...]
+    http: tuple[HttpEgress, ...] = ()
+    connections: tuple[ConnectionEgress, ...] = ()
+    limits: EgressLimits | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+class IngressClaim(msgspec.Struct, frozen=True):
+    """What an IngressBackend says of one service's pods."""
+
+    service: Key
+    rule: IngressRule
+
+
+class IngressRead(msgspec.Struct, frozen=True):
+    """What one IngressBackend says, when it was made, and where it is written."""
+
+    created: str
+    where: str
+    claims: tuple[IngressClaim, ...]
+    findings: tuple[Finding, ...]
+
+
 class Tables(msgspec.Struct, frozen=True):
     """Every table, in the order in which they depend on each other."""
 
@@ -115,6 +151,10 @@ class Tables(msgspec.Struct, frozen=True):
     targets: Mapping[Key, Written[TrafficTarget]]
     splits: Mapping[Key, Written[TrafficSplit]]
     mesh_configs: Mapping[Key, Written[MeshConfig]]
+    egress_objects: Mapping[Key, Written[Egress]]
+    ingress_objects: Mapping[Key, Written[IngressBackend]]
+    retry_objects: Mapping[Key, Written[Retry]]
+    upstream_settings: Mapping[Key, Written[UpstreamTrafficSetting]]
 
     settings_read: Mapping[str, SettingsRead]
     settings: Mapping[str, Settings]
@@ -145,6 +185,29 @@ class Tables(msgspec.Struct, frozen=True):
     splits_of: Mapping[ServiceName, tuple[Key, ...]]
     routes: Mapping[PortName, Route]
     split_findings: Mapping[Key, tuple[Finding, ...]]
+
+    retry_pairs: Mapping[Key, tuple[RetryKey, ...]]
+    retries_of: Mapping[RetryKey, tuple[Key, ...]]
+    retries: Mapping[RetryKey, RetryPolicy]
+    retry_findings: Mapping[Key, tuple[Finding, ...]]
+    upstream_hosts: Mapping[Key, ServiceName]
+    upstreams_of: Mapping[ServiceName, tuple[Key, ...]]
+    upstreams: Mapping[ServiceName, UpstreamLimits]
+    roots_of: Mapping[PortName, tuple[PortName, ...]]
+    egresses_of: Mapping[Key, tuple[Key, ...]]
+    upstream_findings: Mapping[Key, tuple[Finding, ...]]
+
+    egress_read: Mapping[Key, EgressRead]
+    egress_findings: Mapping[Key, tuple[Finding, ...]]
+    egress_of: Mapping[Identity, tuple[Key, ...]]
+    egress: Mapping[Identity, EgressRules]
+    egress_clusters: Mapping[str, tuple[Key, ...]]
+    egress_limits: Mapping[str, EgressLimits]
+
+    ingress_read: Mapping[Key, IngressRead]
+    ingress_claims: Mapping[Key, tuple[Key, ...]]
+    ingress: Mapping[WorkloadKey, tuple[IngressRule, ...]]
+    ingress_findings: Mapping[Key, tuple[Finding, ...]]
 
     http_ports: Mapping[int, tuple[PortName, ...]]
     tcp_services: Mapping[PortName, ServicePort]

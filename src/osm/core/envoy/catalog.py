@@ -1,8 +1,8 @@
 """Which resource a proxy gets for a name: from the model, by lookup, nothing built yet.
 
 `Catalog` answers, for one model, what value stands behind an xDS type and name. A value depends on
-the name and on its `scope`: nothing of a proxy for what is the same for all, else its namespace, its
-identity, or the proxy itself. Equal values are equal resources, whoever asks.
+the name and on its `scope`: nothing of a proxy for what is the same for all, else its identity, or
+the proxy itself. Equal values are equal resources, whoever asks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,16 @@ import msgspec
 from osm.core.envoy import names
 from osm.core.envoy.access import AccessGates, TcpAccess
 from osm.core.envoy.cluster import LocalCluster, NowhereCluster, ServiceCluster
+from osm.core.envoy.egress_cluster import HostCluster, OriginalCluster
+from osm.core.envoy.egress_resources import (
+    all_egress_hosts,
+    egress_cluster_value,
+    egress_host,
+    passthrough_host,
+)
 from osm.core.envoy.endpoint import Endpoints
 from osm.core.envoy.inbound import InboundListener
+from osm.core.envoy.ingress import IngressListener, IngressRoutes
 from osm.core.envoy.outbound import ExplicitHttpListener, ExplicitTcpListener, OutboundListener
 from osm.core.envoy.own_resources import HTTP2_SUFFIX, LOCAL_SUFFIX, OwnResources
 from osm.core.envoy.route import InboundRoutes, OutboundHost, OutboundRoutes, UnknownHosts
@@ -33,6 +41,8 @@ Value = (
     ServiceCluster
     | NowhereCluster
     | LocalCluster
+    | HostCluster
+    | OriginalCluster
     | Endpoints
     | OutboundListener
     | ExplicitHttpListener
@@ -42,6 +52,8 @@ Value = (
     | OutboundHost
     | UnknownHosts
     | InboundRoutes
+    | IngressListener
+    | IngressRoutes
     | TcpAccess
     | AccessGates
     | CertificateSecret
@@ -49,7 +61,7 @@ Value = (
     | CallersSecret
 )
 
-Scope = ProxyIdentity | Identity | str | None
+Scope = ProxyIdentity | Identity | None
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):
@@ -93,7 +105,7 @@ class Catalog:
             case types.CLUSTER if not name.removesuffix(HTTP2_SUFFIX).endswith(LOCAL_SUFFIX):
                 return None
             case types.VIRTUAL_HOST if not name.endswith("/*"):
-                return proxy.identity.namespace
+                return proxy.identity
             case types.ROUTE if names.parse_outbound_routes(name) is not None:
                 return None
             case types.SECRET if name == names.ROOT_CERTIFICATES:
@@ -113,9 +125,11 @@ class Catalog:
                 return tuple(sorted(own.listeners()))
             case types.CLUSTER:
                 every = self._all_clusters() if self._is_eager(proxy) else ()
-                return tuple(sorted({*own.local_clusters(), *every}))
+                return tuple(sorted({*own.local_clusters(), *own.egress_clusters(), *every}))
             case types.VIRTUAL_HOST if self._is_guarded(proxy):
-                return tuple(sorted(self._all_hosts(own.outbound_routes())))
+                routes = own.outbound_routes()
+                beyond = all_egress_hosts(self._model, proxy.identity, routes)
+                return tuple(sorted({*self._all_hosts(routes), *beyond}))
         return ()
 
     def value(self, scope: Scope, type_url: str, name: str) -> Value | None:
@@ -123,8 +137,12 @@ class Catalog:
         match scope:
             case None:
                 return self._shared(type_url, name)
-            case str():
-                return virtual_host(self._model, scope, name)
+            case Identity() if type_url == types.VIRTUAL_HOST:
+                return (
+                    virtual_host(self._model, scope, name)
+                    or egress_host(self._model, scope, name)
+                    or passthrough_host(self._model, scope, name)
+                )
             case Identity():
                 found = self._present.certificates.get(scope)
                 if found is None:
@@ -142,10 +160,9 @@ class Catalog:
             case types.LISTENER:
                 return own.listeners().get(name)
             case types.ROUTE:
-                return own.inbound_routes(name)
+                return own.inbound_routes(name) or own.ingress_routes(name)
             case types.VIRTUAL_HOST if self._is_guarded(proxy):
-                routes = name.removesuffix("/*")
-                return UnknownHosts(name) if routes in own.outbound_routes() else None
+                return own.unknown_hosts(name)
             case types.SECRET:
                 return own.callers(name, self._present.bundle)
             case types.EXTENSION:
@@ -157,7 +174,9 @@ class Catalog:
     def _shared(self, type_url: str, name: str) -> Value | None:
         match type_url:
             case types.CLUSTER:
-                return service_cluster(self._model, TlsSettings.of(self._model.settings), name)
+                tls = TlsSettings.of(self._model.settings)
+                found = service_cluster(self._model, tls, name)
+                return found or egress_cluster_value(self._model, name)
             case types.ENDPOINT:
                 return endpoints(self._model, name)
             case types.ROUTE:

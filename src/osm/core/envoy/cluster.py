@@ -10,14 +10,16 @@ from osm._envoy.envoy.config.core.v3 import base_pb2, protocol_pb2
 from osm._envoy.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from osm._envoy.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from osm.core.envoy.address import envoy_address
-from osm.core.envoy.names import METADATA
+from osm.core.envoy.duration import nanoseconds
+from osm.core.envoy.names import MESH_ALPN, METADATA
 from osm.core.envoy.tls import TlsSettings, ads_source, upstream_tls
 from osm.core.model.identity import Identity
+from osm.core.model.origin import Origin
 from osm.core.model.service import Protocol
+from osm.core.model.upstream import ConnectionLimits
 from osm.core.model.workload import SocketAddress
 
 CONNECT_TIMEOUT = Duration(seconds=5)
-MAXIMUM = UInt32Value(value=2**32 - 1)
 # A connection keeps the certificate that it began with: its age bounds how long an old one serves.
 MAXIMUM_CONNECTION_AGE = Duration(seconds=3600)
 NOWHERE = "nowhere"
@@ -36,6 +38,9 @@ class ServiceCluster(msgspec.Struct, frozen=True, order=True, gc=False):
     tls: TlsSettings
     namespace: str
     service: str
+    limits: ConnectionLimits = ConnectionLimits()
+    origin: Origin | None = None
+    """Of the limits."""
 
 
 class NowhereCluster(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -64,18 +69,20 @@ def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
         alt_stat_name=value.stat_name if value.stat_name != value.name else "",
         type=cluster_pb2.Cluster.EDS,
         eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ads_source()),
-        connect_timeout=CONNECT_TIMEOUT,
-        circuit_breakers=_no_limits(),
+        connect_timeout=nanoseconds(value.limits.connect_timeout_ns)
+        if value.limits.connect_timeout_ns
+        else CONNECT_TIMEOUT,
+        circuit_breakers=circuit_breakers(value.limits),
         metadata=_labels(value),
         transport_socket=upstream_tls(
             value.tls,
             sni=value.sni,
             identities=value.identities,
-            alpn=("h2",) if is_http else (),
+            alpn=(MESH_ALPN, "h2") if is_http else (MESH_ALPN,),
         ),
     )
     if is_http:
-        _set_http_options(cluster, http2=True)
+        _set_http_options(cluster, http2=True, requests=value.limits.requests_per_connection)
     return cluster
 
 
@@ -115,10 +122,12 @@ def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:
     return cluster
 
 
-def _set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool) -> None:
+def _set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool, requests: int = 0) -> None:
+    """`requests`: how many one connection takes; 0: no limit."""
     options = http_protocol_options_pb2.HttpProtocolOptions(
         common_http_protocol_options=protocol_pb2.HttpProtocolOptions(
-            max_connection_duration=MAXIMUM_CONNECTION_AGE
+            max_connection_duration=MAXIMUM_CONNECTION_AGE,
+            max_requests_per_connection=UInt32Value(value=requests) if requests else None,
         )
     )
     if http2:
@@ -131,13 +140,18 @@ def _set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool) -> None:
 
 def _no_limits() -> circuit_breaker_pb2.CircuitBreakers:
     """OSM's defaults: nothing breaks a circuit unless an UpstreamTrafficSetting says so."""
+    return circuit_breakers(ConnectionLimits())
+
+
+def circuit_breakers(limits: ConnectionLimits) -> circuit_breaker_pb2.CircuitBreakers:
+    """What one proxy does at most; what is above fails at once."""
     return circuit_breaker_pb2.CircuitBreakers(
         thresholds=[
             circuit_breaker_pb2.CircuitBreakers.Thresholds(
-                max_connections=MAXIMUM,
-                max_pending_requests=MAXIMUM,
-                max_requests=MAXIMUM,
-                max_retries=MAXIMUM,
+                max_connections=UInt32Value(value=limits.connections),
+                max_pending_requests=UInt32Value(value=limits.pending_requests),
+                max_requests=UInt32Value(value=limits.requests),
+                max_retries=UInt32Value(value=limits.retries),
                 track_remaining=True,
             )
         ]

@@ -21,19 +21,21 @@ Manager = http_connection_manager_pb2.HttpConnectionManager
 HttpFilter = http_connection_manager_pb2.HttpFilter
 
 
-def http_connection_manager(
+def http_connection_manager(  # noqa: PLR0913 - all by name
     *,
     stat_prefix: str,
     routes: str,
     filters: tuple[HttpFilter, ...],
     access_logs: list[accesslog_pb2.AccessLog],
     inbound: bool,
+    from_outside: bool = False,
     local_replies: http_connection_manager_pb2.LocalReplyConfig | None = None,
     early_mutations: tuple[extension_pb2.TypedExtensionConfig, ...] = (),
     stream_idle_timeout: Duration | None = None,
 ) -> listener_components_pb2.Filter:
     """`routes` names the route configuration. `early_mutations` change headers before anything else
-    looks at them; `filters` go before the router, in this order.
+    looks at them; `filters` go before the router, in this order. `from_outside`: the caller is no
+    proxy of the mesh, and nothing that it says of itself is believed.
     """
     manager = Manager(
         stat_prefix=stat_prefix,
@@ -68,6 +70,8 @@ def http_connection_manager(
         manager.http2_protocol_options.allow_connect = True
     else:
         manager.forward_client_cert_details = Manager.SANITIZE
+    if from_outside:
+        manager.use_remote_address.value = True
     return network_filter("envoy.filters.network.http_connection_manager", manager)
 
 

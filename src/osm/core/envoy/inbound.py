@@ -16,14 +16,30 @@ from osm.core.envoy.filters.denials import (
 )
 from osm.core.envoy.filters.extension import network_filter
 from osm.core.envoy.filters.internal_headers import internal_headers
+from osm.core.envoy.filters.rate_limit import http_rate_limit, tcp_rate_limit
 from osm.core.envoy.filters.rbac import http_rbac, tcp_rbac
 from osm.core.envoy.filters.request_path import request_path
-from osm.core.envoy.names import INBOUND_LISTENER, INBOUND_PORT, inbound_routes, tcp_callers
+from osm.core.envoy.ingress import IngressPort, ingress_chain, inspect_tls
+from osm.core.envoy.names import (
+    INBOUND_LISTENER,
+    INBOUND_PORT,
+    MESH_ALPN,
+    inbound_routes,
+    tcp_callers,
+)
 from osm.core.envoy.tls import TlsSettings, downstream_tls
 from osm.core.model.identity import Identity
+from osm.core.model.upstream import Rate
 from osm.core.model.workload import Address, SocketAddress
 
 Chain = listener_components_pb2.FilterChain
+
+
+class ConnectionRate(msgspec.Struct, frozen=True, order=True, gc=False):
+    """How many connections a port lets in, and what stats call that."""
+
+    rate: Rate
+    stat_prefix: str
 
 
 class InboundPort(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -32,6 +48,7 @@ class InboundPort(msgspec.Struct, frozen=True, order=True, gc=False):
     port: int
     is_http: bool
     cluster: str
+    limit: ConnectionRate | None = None
 
 
 class InboundListener(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +60,8 @@ class InboundListener(msgspec.Struct, frozen=True, gc=False):
     ports: tuple[InboundPort, ...]
     tls: TlsSettings
     redirected: bool = False
+    ingress: tuple[IngressPort, ...] = ()
+    """Ports that take something from outside of the mesh too; only where all is redirected."""
 
 
 def inbound_listener_name(port: int) -> str:
@@ -51,11 +70,16 @@ def inbound_listener_name(port: int) -> str:
 
 
 def redirected_inbound(
-    identity: Identity, ports: tuple[InboundPort, ...], tls: TlsSettings
+    identity: Identity,
+    ports: tuple[InboundPort, ...],
+    tls: TlsSettings,
+    ingress: tuple[IngressPort, ...] = (),
 ) -> InboundListener:
     """The one listener that takes all redirected inbound traffic of a pod."""
     everywhere = SocketAddress("0.0.0.0", INBOUND_PORT)  # noqa: S104 the pod's own namespace
-    return InboundListener(INBOUND_LISTENER, everywhere, identity, ports, tls, redirected=True)
+    return InboundListener(
+        INBOUND_LISTENER, everywhere, identity, ports, tls, redirected=True, ingress=ingress
+    )
 
 
 def build_inbound_listener(value: InboundListener) -> listener_pb2.Listener:
@@ -69,6 +93,9 @@ def build_inbound_listener(value: InboundListener) -> listener_pb2.Listener:
     if value.redirected:
         original_dst = listener.listener_filters.add(name="envoy.filters.listener.original_dst")
         original_dst.typed_config.Pack(original_dst_pb2.OriginalDst())
+        # Always: a listener filter that comes with the first ingress would end all connections.
+        inspect_tls(listener)
+        _add_ingress(listener, value)
     for port in value.ports:
         if not port.is_http:
             listener.access_log.extend(tcp_denial_logs(DenialContext(value.identity, port.port)))
@@ -83,12 +110,35 @@ def _chain(value: InboundListener, port: InboundPort) -> Chain:
         # Network RBAC looks when the caller sends its first byte, and a server that speaks first has
         # spoken by then (measured with Envoy 1.40): who may not connect fails in the handshake.
         else downstream_tls(value.tls, alpn=(), callers=tcp_callers(port.port)),
-        filters=_http_filters(value, port) if port.is_http else _tcp_filters(port),
+        filters=[
+            *_limits(port),
+            *(_http_filters(value, port) if port.is_http else _tcp_filters(port)),
+        ],
     )
     chain.transport_socket_connect_timeout.FromSeconds(10)
     if value.redirected:
-        chain.filter_chain_match.destination_port.CopyFrom(UInt32Value(value=port.port))
+        match = chain.filter_chain_match
+        match.destination_port.CopyFrom(UInt32Value(value=port.port))
+        match.transport_protocol = "tls"
+        match.application_protocols.append(MESH_ALPN)
     return chain
+
+
+def _add_ingress(listener: listener_pb2.Listener, value: InboundListener) -> None:
+    """Chains for callers outside of the mesh.
+
+    Envoy looks for the server name first, and does not turn back when it has found one. So the mesh's
+    own chain stands under names that an ingress has, too.
+    """
+    mesh = {port.port: port for port in value.ports}
+    for ingress in value.ingress:
+        chain = ingress_chain(value.identity, ingress, value.tls, redirected=True)
+        listener.filter_chains.append(chain)
+        if ingress.server_names and ingress.port in mesh:
+            again = _chain(value, mesh[ingress.port])
+            again.name += "_named"
+            again.filter_chain_match.server_names.extend(ingress.server_names)
+            listener.filter_chains.append(again)
 
 
 def _http_filters(
@@ -99,14 +149,19 @@ def _http_filters(
         http_connection_manager(
             stat_prefix=f"inbound_{port.port}",
             routes=inbound_routes(port.port),
-            # The order counts: access rules look at the path that the filter before them keeps.
-            filters=(request_path(), http_rbac()),
+            # The order counts: access rules look at the path that the filter before them keeps, and
+            # what they refuse uses nothing up.
+            filters=(request_path(), http_rbac(), http_rate_limit()),
             early_mutations=(internal_headers(),),
             access_logs=http_denial_logs(context),
             inbound=True,
             local_replies=denied_answer(context),
         )
     ]
+
+
+def _limits(port: InboundPort) -> list[listener_components_pb2.Filter]:
+    return [tcp_rate_limit(port.limit.stat_prefix, port.limit.rate)] if port.limit else []
 
 
 def _tcp_filters(port: InboundPort) -> list[listener_components_pb2.Filter]:

@@ -8,12 +8,20 @@ METRICS_PORT = 15010
 CONTROL_PLANE_CLUSTER = "osm-controller"
 OUTBOUND_LISTENER = "outbound-listener"
 INBOUND_LISTENER = "inbound-listener"
+INGRESS_LISTENER = "ingress-listener"
 
 SERVICE_CERTIFICATE = "service-cert"
 """The asking proxy's own certificate. OSM put the identity into the name; ours does not, so that one
 cluster's bytes serve every proxy. Whose certificate it is follows from who asks."""
 ROOT_CERTIFICATES = "root-cert"
 RUNTIME_LAYER = "access"
+
+MESH_ALPN = "osm"
+"""What proxies say first in the handshake (ALPN), as OSM's did: it tells their connections from those
+of others on one port. Who they are is what their certificates say."""
+
+PASSTHROUGH_CLUSTER = "passthrough-outbound"
+"""Wherever the application has connected to."""
 
 METADATA = "osm"
 """The namespace of our entries in Envoy's metadata."""
@@ -35,6 +43,11 @@ def parse_outbound_routes(name: str) -> int | None:
 def inbound_routes(port: int) -> str:
     """Routes for HTTP to one port of a workload."""
     return f"rds-inbound.{port}"
+
+
+def ingress_routes(port: int) -> str:
+    """Routes for HTTP from outside of the mesh to one port of a workload."""
+    return f"rds-ingress.{port}"
 
 
 def tcp_access(port: int) -> str:

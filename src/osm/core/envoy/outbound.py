@@ -13,39 +13,50 @@ goes elsewhere is then closed without a question.
 from collections.abc import Mapping
 
 import msgspec
-from google.protobuf.message import Message
-from google.protobuf.wrappers_pb2 import StringValue, UInt32Value
+from google.protobuf.wrappers_pb2 import UInt32Value
 
 from osm._envoy.envoy.config.core.v3 import address_pb2
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from osm._envoy.envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
-from osm._envoy.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
-from osm._envoy.envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
 from osm._envoy.xds.type.matcher.v3 import matcher_pb2
 from osm.core.envoy.address import envoy_address
+from osm.core.envoy.chain_choice import Choice, by_address, by_port, chain
 from osm.core.envoy.connection_manager import http_connection_manager
+from osm.core.envoy.egress_chains import (
+    EgressPort,
+    by_egress,
+    egress_chain,
+    inspect_server_names,
+    original_destination_chain,
+)
 from osm.core.envoy.filters.discovery_replies import discovery_replies
-from osm.core.envoy.filters.extension import network_filter
 from osm.core.envoy.filters.on_demand import (
     TIMEOUT,
     cluster_by_destination,
     http_on_demand,
     tcp_on_demand,
 )
-from osm.core.envoy.filters.traffic_metrics import (
-    SourceLabels,
-    http_traffic_metrics,
-    tcp_traffic_metrics,
+from osm.core.envoy.filters.rbac import http_rbac
+from osm.core.envoy.filters.tcp_proxy import outbound_tcp_proxy, tcp_proxy
+from osm.core.envoy.filters.traffic_metrics import SourceLabels, http_traffic_metrics
+from osm.core.envoy.names import (
+    OUTBOUND_LISTENER,
+    OUTBOUND_PORT,
+    PASSTHROUGH_CLUSTER,
+    outbound_routes,
 )
-from osm.core.envoy.names import OUTBOUND_LISTENER, OUTBOUND_PORT, outbound_routes
+from osm.core.model.origin import Origin
 from osm.core.model.workload import SocketAddress
 
 Chain = listener_components_pb2.FilterChain
 Match = listener_components_pb2.FilterChainMatch
 Matcher = matcher_pb2.Matcher
 
+NO_CLUSTER = "unknown-address"
 KNOWN_CHAIN = "outbound_tcp_known"
 UNKNOWN_CHAIN = "outbound_tcp_unknown"
+OWN_PORT_CHAIN = "outbound_own_port"
+"""Closes. A proxy that let pass what goes to its own port would call itself without end."""
 
 
 class TcpSplit(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -72,8 +83,15 @@ class OutboundListener(msgspec.Struct, frozen=True, order=True, gc=False):
     tcp_splits: tuple[TcpSplit, ...]
     known_tcp: tuple[tuple[int, tuple[str, ...]], ...] | None = None
     """The only ports and addresses that TCP may go to, each still asked for when it is first used.
-    With None it may go to any, and each is asked for.
+    With None it may go to any, and each is asked for. Egress needs them: the mesh comes first.
     """
+    ranged_http: tuple[int, ...] = ()
+    """Those of `http_ports` on which some hosts may be called at some addresses only."""
+    egress: tuple[EgressPort, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    """Of `egress`."""
+    passthrough: bool = False
+    """What the mesh does not know goes where it was going."""
 
 
 class ExplicitHttpListener(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -104,7 +122,10 @@ def build_outbound_listener(value: OutboundListener) -> listener_pb2.Listener:
         address=envoy_address(SocketAddress("0.0.0.0", OUTBOUND_PORT)),  # noqa: S104 the workload's own namespace
         traffic_direction="OUTBOUND",
         filter_chains=[
-            *(_http_chain(value.source, port) for port in value.http_ports),
+            *(
+                _http_chain(value.source, port, ranged=port in value.ranged_http)
+                for port in value.http_ports
+            ),
             *(_exception_chain(value.source, e) for e in value.tcp_exceptions),
             *(_split_chain(value.source, s) for s in value.tcp_splits),
         ],
@@ -112,10 +133,15 @@ def build_outbound_listener(value: OutboundListener) -> listener_pb2.Listener:
     )
     if value.known_tcp is not None:
         known = _tcp_chain(KNOWN_CHAIN, value.source)
-        listener.filter_chains.extend([known, _unknown_chain(value.source)])
+        listener.filter_chains.extend([known, _unknown_chain(value)])
+        if value.passthrough or value.egress:
+            own = original_destination_chain(OWN_PORT_CHAIN, value.source, NO_CLUSTER)
+            listener.filter_chains.append(own)
+        listener.filter_chains.extend(egress_chain(value.source, e.port) for e in value.egress)
         listener.filter_chain_matcher.CopyFrom(_chain_by_destination(value, dict(value.known_tcp)))
     original_dst = listener.listener_filters.add(name="envoy.filters.listener.original_dst")
     original_dst.typed_config.Pack(original_dst_pb2.OriginalDst())
+    inspect_server_names(listener, [e.port for e in value.egress if e.inspected])
     return listener
 
 
@@ -125,7 +151,12 @@ def build_explicit_http_listener(value: ExplicitHttpListener) -> listener_pb2.Li
         name=value.name,
         address=envoy_address(value.address),
         traffic_direction="OUTBOUND",
-        filter_chains=[Chain(name="outbound_http", filters=[_http_manager(value.source, 0)])],
+        filter_chains=[
+            Chain(
+                name="outbound_http",
+                filters=[_http_manager(value.source, 0)],
+            )
+        ],
     )
 
 
@@ -141,22 +172,24 @@ def build_explicit_tcp_listener(value: ExplicitTcpListener) -> listener_pb2.List
     )
 
 
-def _http_chain(source: SourceLabels, port: int) -> Chain:
+def _http_chain(source: SourceLabels, port: int, *, ranged: bool) -> Chain:
     return Chain(
         name=_http_chain_name(port),
         filter_chain_match=Match(destination_port=UInt32Value(value=port)),
-        filters=[_http_manager(source, port)],
+        filters=[_http_manager(source, port, ranged=ranged)],
     )
 
 
-def _http_manager(source: SourceLabels, port: int) -> listener_components_pb2.Filter:
+def _http_manager(
+    source: SourceLabels, port: int, *, ranged: bool = False
+) -> listener_components_pb2.Filter:
     return http_connection_manager(
         stat_prefix=f"outbound_{port}" if port else "outbound",
         routes=outbound_routes(port),
-        filters=(http_on_demand(),),
+        filters=(http_on_demand(), http_rbac()) if ranged else (http_on_demand(),),
         access_logs=[http_traffic_metrics(source)],
         inbound=False,
-        local_replies=discovery_replies(),
+        local_replies=discovery_replies(ranged=ranged),
         stream_idle_timeout=TIMEOUT,
     )
 
@@ -187,50 +220,36 @@ def _split_chain_name(split: TcpSplit) -> str:
     return f"outbound_split_{split.addresses[0]}_{split.port}"
 
 
-def _unknown_chain(source: SourceLabels) -> Chain:
-    """Closes what it gets: the cluster that the address names is not there, and is not asked for."""
-    chain = _tcp_chain(UNKNOWN_CHAIN, source)
-    proxy = tcp_proxy_pb2.TcpProxy()
-    chain.filters[-1].typed_config.Unpack(proxy)
-    proxy.ClearField("on_demand")
-    chain.filters[-1].CopyFrom(network_filter(chain.filters[-1].name, proxy))
-    return chain
+def _unknown_chain(value: OutboundListener) -> Chain:
+    """Closes what it gets, since there is no such cluster; with mesh-wide egress lets it pass."""
+    cluster = PASSTHROUGH_CLUSTER if value.passthrough else NO_CLUSTER
+    return original_destination_chain(UNKNOWN_CHAIN, value.source, cluster)
 
 
 def _chain_by_destination(
     value: OutboundListener, known_tcp: Mapping[int, tuple[str, ...]]
 ) -> Matcher:
     """By port, then by address. With a matcher, Envoy does not look at the chains' own matches."""
-    matcher = _lookup(network_inputs_pb2.DestinationPortInput(), otherwise=_chain(UNKNOWN_CHAIN))
-    for port in sorted({*value.http_ports, *known_tcp, *(s.port for s in value.tcp_splits)}):
-        chains = dict.fromkeys(known_tcp.get(port, ()), KNOWN_CHAIN)
+    egress = {each.port: each for each in value.egress}
+    splits = (split.port for split in value.tcp_splits)
+    choices: dict[int, Choice] = {}
+    for port in sorted({*value.http_ports, *known_tcp, *splits, *egress}):
+        rest = chain(_http_chain_name(port) if port in value.http_ports else UNKNOWN_CHAIN)
+        chains: dict[str, str] = {}
+        if port in egress:
+            chains |= dict.fromkeys(egress[port].mesh_http, _http_chain_name(port))
+            rest = by_egress(egress[port], rest)
+        chains |= dict.fromkeys(known_tcp.get(port, ()), KNOWN_CHAIN)
         for exception in value.tcp_exceptions:
             if exception.port == port:
                 chains |= dict.fromkeys(exception.addresses, _exception_chain_name(exception))
         for split in value.tcp_splits:
             if split.port == port:
                 chains |= dict.fromkeys(split.addresses, _split_chain_name(split))
-        rest = _http_chain_name(port) if port in value.http_ports else UNKNOWN_CHAIN
-        addresses = _lookup(network_inputs_pb2.DestinationIPInput(), otherwise=_chain(rest))
-        for ip, name in chains.items():
-            addresses.matcher_tree.exact_match_map.map[ip].CopyFrom(_chain(name))
-        found = Matcher.OnMatch(matcher=addresses) if chains else _chain(rest)
-        matcher.matcher_tree.exact_match_map.map[str(port)].CopyFrom(found)
-    return matcher
-
-
-def _lookup(given: Message, *, otherwise: Matcher.OnMatch) -> Matcher:
-    matcher = Matcher(on_no_match=otherwise)
-    matcher.matcher_tree.input.name = "destination"
-    matcher.matcher_tree.input.typed_config.Pack(given, deterministic=True)
-    return matcher
-
-
-def _chain(name: str) -> Matcher.OnMatch:
-    on_match = Matcher.OnMatch()
-    on_match.action.name = name
-    on_match.action.typed_config.Pack(StringValue(value=name), deterministic=True)
-    return on_match
+        choices[port] = by_address({ip: chain(name) for ip, name in chains.items()}, rest)
+    if value.passthrough or value.egress:
+        choices[OUTBOUND_PORT] = chain(OWN_PORT_CHAIN)
+    return by_port(choices, chain(UNKNOWN_CHAIN))
 
 
 def _address_match(port: int, addresses: tuple[str, ...]) -> Match:
@@ -246,14 +265,15 @@ def _address_match(port: int, addresses: tuple[str, ...]) -> Match:
 
 
 def _tcp_chain(name: str, source: SourceLabels) -> Chain:
-    proxy = _tcp_proxy(source)
+    proxy = outbound_tcp_proxy(source)
+    proxy.on_demand.CopyFrom(tcp_on_demand())
     # The name is never a cluster: the filter before has set the one that counts.
     proxy.cluster = "set-by-destination"
     return Chain(
         name=name,
         filters=[
             cluster_by_destination(),
-            network_filter("envoy.filters.network.tcp_proxy", proxy),
+            tcp_proxy(proxy),
         ],
     )
 
@@ -261,7 +281,8 @@ def _tcp_chain(name: str, source: SourceLabels) -> Chain:
 def _weighted_tcp_proxy(
     source: SourceLabels, clusters: tuple[tuple[str, int], ...]
 ) -> listener_components_pb2.Filter:
-    proxy = _tcp_proxy(source)
+    proxy = outbound_tcp_proxy(source)
+    proxy.on_demand.CopyFrom(tcp_on_demand())
     weighted = [(name, weight) for name, weight in clusters if weight > 0]
     if len(weighted) == 1:
         proxy.cluster = weighted[0][0]
@@ -269,16 +290,4 @@ def _weighted_tcp_proxy(
         proxy.cluster = "no-backend"
     for name, weight in weighted if len(weighted) > 1 else ():
         proxy.weighted_clusters.clusters.add(name=name, weight=weight)
-    return network_filter("envoy.filters.network.tcp_proxy", proxy)
-
-
-def _tcp_proxy(source: SourceLabels) -> tcp_proxy_pb2.TcpProxy:
-    return tcp_proxy_pb2.TcpProxy(
-        stat_prefix="outbound_tcp",
-        on_demand=tcp_on_demand(),
-        access_log=tcp_traffic_metrics(source),
-        access_log_options=tcp_proxy_pb2.TcpProxy.TcpAccessLogOptions(
-            flush_access_log_on_connected=True
-        ),
-        max_connect_attempts=UInt32Value(value=3),
-    )
+    return tcp_proxy(proxy)

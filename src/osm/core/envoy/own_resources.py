@@ -3,13 +3,17 @@
 from osm.core.envoy import names
 from osm.core.envoy.access import AccessGates, HttpAccess, TcpAccess, open_gates
 from osm.core.envoy.cluster import LocalCluster
+from osm.core.envoy.egress_resources import egress_ports
 from osm.core.envoy.filters.traffic_metrics import SourceLabels
 from osm.core.envoy.inbound import (
+    ConnectionRate,
     InboundListener,
     InboundPort,
     inbound_listener_name,
     redirected_inbound,
 )
+from osm.core.envoy.inbound_host import inbound_hosts
+from osm.core.envoy.ingress import IngressListener, IngressPort, IngressRoutes
 from osm.core.envoy.outbound import (
     ExplicitHttpListener,
     ExplicitTcpListener,
@@ -17,13 +21,15 @@ from osm.core.envoy.outbound import (
     TcpException,
     TcpSplit,
 )
-from osm.core.envoy.route import InboundRoutes
+from osm.core.envoy.route import InboundRoutes, UnknownHosts
 from osm.core.envoy.secret import CallersSecret
 from osm.core.envoy.service_resources import weighted_clusters
 from osm.core.envoy.tls import TlsSettings
 from osm.core.model.access import AccessRule
 from osm.core.model.directory import Directory
+from osm.core.model.egress import EgressRules, original_cluster
 from osm.core.model.identity import Identity
+from osm.core.model.ingress import IngressRule
 from osm.core.model.recorded import AnyModel
 from osm.core.model.service import Protocol, ServicePort
 from osm.core.model.workload import Explicit, SocketAddress, Workload
@@ -31,7 +37,13 @@ from osm.core.model.workload import Explicit, SocketAddress, Workload
 HTTP2_SUFFIX = "|h2"
 LOCAL_SUFFIX = "|local"
 
-Listener = OutboundListener | ExplicitHttpListener | ExplicitTcpListener | InboundListener
+Listener = (
+    OutboundListener
+    | ExplicitHttpListener
+    | ExplicitTcpListener
+    | InboundListener
+    | IngressListener
+)
 
 
 class OwnResources:
@@ -46,7 +58,7 @@ class OwnResources:
 
     def listeners(self) -> dict[str, Listener]:
         """By name."""
-        found: tuple[Listener, ...] = (*self._outbound(), *self._inbound())
+        found: tuple[Listener, ...] = (*self._outbound(), *self._inbound(), *self._ingress())
         return {
             names.OUTBOUND_LISTENER if isinstance(each, OutboundListener) else each.name: each
             for each in found
@@ -56,7 +68,42 @@ class OwnResources:
         """The names of the route configurations of its outbound listeners."""
         if isinstance(self._workload.capture, Explicit):
             return (names.outbound_routes(0),)
-        return tuple(names.outbound_routes(p) for p in self._model.destinations.http_ports)
+        return tuple(names.outbound_routes(port) for port in self._http_ports())
+
+    def _http_ports(self) -> tuple[int, ...]:
+        """Ports on which the mesh speaks HTTP, and those on which the workload may leave it so."""
+        beyond = {egress.port for egress in self._egress.http}
+        return tuple(sorted({*self._model.destinations.http_ports, *beyond}))
+
+    def _tcp_exceptions(self) -> tuple[TcpException, ...]:
+        """Services of the mesh that speak TCP where others, or hosts beyond the mesh, speak HTTP."""
+        destinations = self._model.destinations
+        found = {port: set(addresses) for port, addresses in destinations.tcp_exceptions}
+        for port in {e.port for e in self._egress.http} - set(destinations.http_ports):
+            split = {
+                ip for number, ips, _ in destinations.tcp_splits if number == port for ip in ips
+            }
+            found[port] = {ip for ip in self._tcp_addresses(port) if ip not in split}
+        return tuple(TcpException(p, tuple(sorted(ips))) for p, ips in sorted(found.items()) if ips)
+
+    @property
+    def _egress(self) -> EgressRules:
+        return self._model.egress.get(self._workload.identity, EgressRules())
+
+    def egress_clusters(self) -> tuple[str, ...]:
+        """Those that its listener names: they are there before the first connection."""
+        if isinstance(self._workload.capture, Explicit):
+            return ()
+        ports = {each.port for each in self._egress.connections}
+        passing = [names.PASSTHROUGH_CLUSTER] if self._model.settings.egress else []
+        return (*(original_cluster(port) for port in sorted(ports)), *passing)
+
+    def unknown_hosts(self, name: str) -> UnknownHosts | None:
+        """What becomes of authorities that a proxy need not ask for, since it was told all."""
+        if name.removesuffix("/*") not in self.outbound_routes():
+            return None
+        is_passing = self._model.settings.egress and names.parse_outbound_routes(name[:-2])
+        return UnknownHosts(name, names.PASSTHROUGH_CLUSTER if is_passing else "")
 
     def _outbound(self) -> list[Listener]:
         workload, destinations = self._workload, self._model.destinations
@@ -65,11 +112,13 @@ class OwnResources:
         )
         if isinstance(workload.capture, Explicit):
             return self._explicit(source, workload.capture)
+        rules, passthrough = self._egress, self._model.settings.egress
+        must_know = self._guarded or passthrough or bool(rules.connections)
         return [
             OutboundListener(
                 source,
-                destinations.http_ports,
-                tuple(TcpException(*exception) for exception in destinations.tcp_exceptions),
+                self._http_ports(),
+                self._tcp_exceptions(),
                 tuple(
                     TcpSplit(
                         port,
@@ -78,16 +127,25 @@ class OwnResources:
                     )
                     for port, addresses, name in destinations.tcp_splits
                 ),
-                known_tcp=self._known_tcp() if self._guarded else None,
+                known_tcp=self._known_tcp() if must_know else None,
+                ranged_http=tuple(
+                    sorted({e.port for e in rules.http if any(m.ranges for m in e.matches)})
+                ),
+                egress=egress_ports(self._model, rules, self._http_ports()),
+                origins=tuple(sorted({each.origin for each in rules.connections})),
+                passthrough=passthrough,
             )
         ]
 
     def _known_tcp(self) -> tuple[tuple[int, tuple[str, ...]], ...]:
-        model = self._model
         return tuple(
-            (port, tuple(sorted({ip for name in found for ip in model.services[name].addresses})))
-            for port, found in sorted(model.tcp_ports.items())
+            (port, tuple(sorted(self._tcp_addresses(port))))
+            for port in sorted(self._model.tcp_ports)
         )
+
+    def _tcp_addresses(self, port: int) -> set[str]:
+        found = self._model.tcp_ports.get(port, ())
+        return {ip for name in found for ip in self._model.services[name].addresses}
 
     def _explicit(self, source: SourceLabels, capture: Explicit) -> list[Listener]:
         listeners: list[Listener] = [
@@ -115,7 +173,8 @@ class OwnResources:
         if not ports:
             return []
         if not workload.inbound:
-            return [redirected_inbound(workload.identity, ports, tls)]
+            ingress = tuple(IngressPort.of(rule) for rule in self._ingress_rules())
+            return [redirected_inbound(workload.identity, ports, tls, ingress)]
         return [
             InboundListener(
                 inbound_listener_name(port.port),
@@ -127,6 +186,27 @@ class OwnResources:
             for port in ports
         ]
 
+    def _ingress(self) -> list[IngressListener]:
+        """Where nothing is redirected, what comes from outside arrives at sockets of its own."""
+        workload = self._workload
+        if not workload.ingress:
+            return []
+        return [
+            IngressListener(
+                f"{names.INGRESS_LISTENER}.{rule.port}",
+                workload.ingress_address(rule.port),
+                workload.identity,
+                IngressPort.of(rule),
+                TlsSettings.of(self._model.settings),
+            )
+            for rule in self._ingress_rules()
+        ]
+
+    def _ingress_rules(self) -> tuple[IngressRule, ...]:
+        place = self._workload.namespace, self._workload.name
+        targets = self._targets()
+        return tuple(rule for rule in self._model.ingress.get(place, ()) if rule.port in targets)
+
     # --- the application's ports
 
     def inbound_ports(self) -> tuple[InboundPort, ...]:
@@ -134,19 +214,33 @@ class OwnResources:
         first service's by name, where several disagree.
         """
         return tuple(
-            InboundPort(target, port.protocol.is_http, _local_name(port))
+            InboundPort(
+                target, port.protocol.is_http, _local_name(port), self._connection_rate(target)
+            )
             for target, port in sorted(self._targets().items())
         )
 
     def _targets(self) -> dict[int, ServicePort]:
         found: dict[int, ServicePort] = {}
-        for name in self._model.services_of.get(
-            (self._workload.namespace, self._workload.name), ()
-        ):
-            port = self._model.services[name]
+        for port in self._service_ports():
             if port.target_port:
                 found.setdefault(port.target_port, port)
         return found
+
+    def _service_ports(self) -> list[ServicePort]:
+        place = self._workload.namespace, self._workload.name
+        return [self._model.services[name] for name in self._model.services_of.get(place, ())]
+
+    def _connection_rate(self, target: int) -> ConnectionRate | None:
+        """The limit of the first service by name that has one: a connection does not say which of
+        them it is for.
+        """
+        for port in self._service_ports():
+            limits = self._model.upstreams.get(port.name.service)
+            if port.target_port == target and limits and limits.tcp:
+                stat_prefix = f"inbound_{port.name.service}_{target}_{port.protocol}"
+                return ConnectionRate(limits.tcp, stat_prefix)
+        return None
 
     def local_clusters(self) -> dict[str, LocalCluster]:
         """By name."""
@@ -168,13 +262,28 @@ class OwnResources:
         port = next((p for p in self.inbound_ports() if p.port == number), None)
         if port is None or not port.is_http:
             return None
+        access = http_access(self._model, self._workload.identity, port.port)
+        behind = tuple(each.name for each in self._service_ports() if each.target_port == number)
         has_http2 = port.cluster + HTTP2_SUFFIX in self.local_clusters()
         return InboundRoutes(
             name=name,
             cluster=port.cluster,
             grpc_cluster=port.cluster + HTTP2_SUFFIX if has_http2 else "",
-            access=http_access(self._model, self._workload.identity, port.port),
+            access=access,
+            hosts=inbound_hosts(self._model, behind, access),
         )
+
+    def ingress_routes(self, name: str) -> IngressRoutes | None:
+        """The routes for what comes from outside to one port, by `rds-ingress.<port>`."""
+        number = names.parse_port(name, "rds-ingress")
+        if number is None:
+            return None
+        rule = next((rule for rule in self._ingress_rules() if rule.port == number), None)
+        if rule is None:
+            return IngressRoutes(name)
+        cluster = _local_name(self._targets()[number])
+        has_http2 = cluster + HTTP2_SUFFIX in self.local_clusters()
+        return IngressRoutes(name, cluster, cluster + HTTP2_SUFFIX if has_http2 else "", rule)
 
     # --- access
 

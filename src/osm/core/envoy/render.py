@@ -15,8 +15,20 @@ from osm.core.envoy.cluster import (
     build_nowhere_cluster,
     build_service_cluster,
 )
+from osm.core.envoy.egress_cluster import (
+    HostCluster,
+    OriginalCluster,
+    build_host_cluster,
+    build_original_cluster,
+)
 from osm.core.envoy.endpoint import Endpoints, build_endpoints
 from osm.core.envoy.inbound import InboundListener, build_inbound_listener
+from osm.core.envoy.ingress import (
+    IngressListener,
+    IngressRoutes,
+    build_ingress_listener,
+    build_ingress_routes,
+)
 from osm.core.envoy.names import OUTBOUND_LISTENER
 from osm.core.envoy.outbound import (
     ExplicitHttpListener,
@@ -44,6 +56,7 @@ from osm.core.envoy.secret import (
     build_certificate_secret,
     build_trust_secret,
 )
+from osm.core.model.ingress import IngressRule
 from osm.core.model.origin import Origin
 from osm.core.xds.resource import Resource, make_resource
 
@@ -51,6 +64,8 @@ from osm.core.xds.resource import Resource, make_resource
 _BUILDERS: dict[type, Callable[[Any], Message]] = {
     ServiceCluster: build_service_cluster,
     LocalCluster: build_local_cluster,
+    HostCluster: build_host_cluster,
+    OriginalCluster: build_original_cluster,
     NowhereCluster: build_nowhere_cluster,
     Endpoints: build_endpoints,
     OutboundListener: build_outbound_listener,
@@ -61,6 +76,8 @@ _BUILDERS: dict[type, Callable[[Any], Message]] = {
     OutboundHost: build_outbound_host,
     UnknownHosts: build_unknown_hosts,
     InboundRoutes: build_inbound_routes,
+    IngressListener: build_ingress_listener,
+    IngressRoutes: build_ingress_routes,
     TcpAccess: build_tcp_access,
     AccessGates: build_gates,
     CertificateSecret: build_certificate_secret,
@@ -96,9 +113,29 @@ def origins(value: Value) -> tuple[Origin, ...]:
     """The objects that a value came from: whom to tell when a proxy refuses it."""
     match value:
         case OutboundHost(rules=rules):
-            return tuple(sorted({rule.origin for rule in rules}))
-        case InboundRoutes(access=access):
-            return tuple(sorted({rule.match_origin or rule.origin for rule in access.rules}))
+            return tuple(
+                sorted(
+                    {rule.origin for rule in rules}
+                    | {rule.retry.origin for rule in rules if rule.retry}
+                )
+            )
+        case ServiceCluster(origin=Origin() as origin):
+            return (origin,)
+        case HostCluster(limits=beyond) | OriginalCluster(limits=beyond) if beyond.origin:
+            return (beyond.origin,)
+        case OutboundListener(origins=origins):
+            return origins
+        case InboundRoutes(access=access, hosts=hosts):
+            limits = [host.limit for host in hosts if host.limit]
+            limits += [route.limit for host in hosts for route in host.routes]
+            return tuple(
+                sorted(
+                    {rule.match_origin or rule.origin for rule in access.rules}
+                    | {limit.origin for limit in limits}
+                )
+            )
+        case IngressRoutes(rule=IngressRule() as rule):
+            return tuple(sorted({rule.origin, *(match.origin for match in rule.matches or ())}))
         case TcpAccess(rules=rules):
             return tuple(sorted({rule.origin for rule in rules}))
     return ()

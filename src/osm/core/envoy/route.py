@@ -2,7 +2,10 @@
 the application uses; inbound ones carry the access rules.
 """
 
+from collections.abc import Iterator, MutableMapping
+
 import msgspec
+from google.protobuf.any_pb2 import Any as Any_
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
@@ -11,6 +14,7 @@ from osm._envoy.envoy.config.core.v3 import base_pb2
 from osm._envoy.envoy.config.route.v3 import route_components_pb2, route_pb2
 from osm._envoy.envoy.type.matcher.v3 import regex_pb2, string_pb2
 from osm.core.envoy.access import HttpAccess, http_access_per_route
+from osm.core.envoy.duration import nanoseconds
 from osm.core.envoy.filters.discovery_replies import (
     NO_RULE,
     NO_RULE_BODY,
@@ -18,14 +22,23 @@ from osm.core.envoy.filters.discovery_replies import (
     UNKNOWN_HOST_BODY,
     reason,
 )
+from osm.core.envoy.filters.egress_ranges import only_to
 from osm.core.envoy.filters.extension import text_format
+from osm.core.envoy.filters.rate_limit import RATE_LIMIT_FILTER, http_rate_limit_per_route
+from osm.core.envoy.inbound_host import InboundHost
 from osm.core.envoy.names import METADATA
 from osm.core.envoy.tls import ads_source
 from osm.core.model.origin import Origin
+from osm.core.model.retry import RetryPolicy
 from osm.core.model.route import HeaderFilter, HttpMatch, PathMatch, ValueMatch
+from osm.core.model.upstream import HttpLimit
 
 RBAC_FILTER = "envoy.filters.http.rbac"
 NO_TIMEOUT = Duration()
+
+MESH_WIDE = Origin(
+    "MeshConfig", "", "osm-mesh-config", "spec.traffic.enableEgress", "config.openservicemesh.io"
+)
 
 # Only failures before the request reached the application: trying again can do no harm.
 SAFE_RETRIES = "connect-failure,refused-stream,reset-before-request"
@@ -45,6 +58,10 @@ class OutboundRule(msgspec.Struct, frozen=True, gc=False):
     matches: tuple[HttpMatch, ...] = ()
     filters: tuple[HeaderFilter, ...] = ()
     timeout_ms: int = 0
+    retry: RetryPolicy | None = None
+    """None: only what can do no harm is tried again."""
+    ranges: tuple[str, ...] = ()
+    """Only requests on connections to these addresses; empty: whatever the address."""
 
 
 class OutboundHost(msgspec.Struct, frozen=True, gc=False):
@@ -64,10 +81,11 @@ class UnknownHosts(msgspec.Struct, frozen=True, gc=False):
     """All authorities that no other virtual host of a route configuration has.
 
     With it a proxy asks for no name any more: it must hold every virtual host that there is.
-    `name` is `<route configuration>/*`.
+    `name` is `<route configuration>/*`. With mesh-wide egress they go to `cluster`.
     """
 
     name: str
+    cluster: str = ""
 
 
 class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +95,8 @@ class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
     cluster: str
     grpc_cluster: str
     access: HttpAccess
+    hosts: tuple[InboundHost, ...] = ()
+    """Without any, requests are not told apart."""
 
 
 def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration:
@@ -119,7 +139,12 @@ def _no_rule() -> route_components_pb2.Route:
 
 
 def build_unknown_hosts(value: UnknownHosts) -> route_components_pb2.VirtualHost:
-    """Build the virtual host that answers 404 for every authority that the mesh does not know."""
+    """Build the virtual host that answers 404 for every authority that the mesh does not know, or
+    lets requests go where they were going.
+    """
+    if value.cluster:
+        route = _outbound_route(OutboundRule(((value.cluster, 1),), MESH_WIDE), HttpMatch())
+        return route_components_pb2.VirtualHost(name=value.name, domains=["*"], routes=[route])
     route = route_components_pb2.Route(
         match=route_components_pb2.RouteMatch(prefix="/"),
         response_headers_to_add=[reason(UNKNOWN_HOST)],
@@ -131,16 +156,12 @@ def build_unknown_hosts(value: UnknownHosts) -> route_components_pb2.VirtualHost
 
 def build_inbound_routes(value: InboundRoutes) -> route_pb2.RouteConfiguration:
     """Every authority is taken: the connection has chosen the workload, and access rules decide."""
-    routes = [_inbound_route(value.cluster)]
-    if value.grpc_cluster:
-        grpc = _inbound_route(value.grpc_cluster)
-        grpc.match.grpc.SetInParent()
-        routes.insert(0, grpc)
     config = route_pb2.RouteConfiguration(
         name=value.name,
         validate_clusters=BoolValue(value=False),
         virtual_hosts=[
-            route_components_pb2.VirtualHost(name=value.name, domains=["*"], routes=routes)
+            _inbound_host(value, host)
+            for host in (value.hosts or (InboundHost(value.name, ("*",)),))
         ],
     )
     config.typed_per_filter_config[RBAC_FILTER].Pack(
@@ -149,15 +170,43 @@ def build_inbound_routes(value: InboundRoutes) -> route_pb2.RouteConfiguration:
     return config
 
 
-def _inbound_route(cluster: str) -> route_components_pb2.Route:
-    return route_components_pb2.Route(
-        match=route_components_pb2.RouteMatch(prefix="/"),
-        route=route_components_pb2.RouteAction(cluster=cluster, timeout=NO_TIMEOUT),
+def _inbound_host(value: InboundRoutes, host: InboundHost) -> route_components_pb2.VirtualHost:
+    out = route_components_pb2.VirtualHost(name=host.name, domains=host.domains)
+    if host.limit is not None:
+        _set_limit(out.typed_per_filter_config, host.limit)
+    for limited in host.routes:
+        for route in _inbound_routes(value, PathMatch("regex", limited.path)):
+            _set_limit(route.typed_per_filter_config, limited.limit)
+            out.routes.append(route)
+    out.routes.extend(_inbound_routes(value, None))
+    return out
+
+
+def _inbound_routes(
+    value: InboundRoutes, path: PathMatch | None
+) -> Iterator[route_components_pb2.Route]:
+    if value.grpc_cluster:
+        grpc = _inbound_route(value.grpc_cluster, path)
+        grpc.match.grpc.SetInParent()
+        yield grpc
+    yield _inbound_route(value.cluster, path)
+
+
+def _inbound_route(cluster: str, path: PathMatch | None) -> route_components_pb2.Route:
+    route = route_components_pb2.Route(
+        route=route_components_pb2.RouteAction(cluster=cluster, timeout=NO_TIMEOUT)
     )
+    _set_path(route.match, path)
+    return route
+
+
+def _set_limit(configs: MutableMapping[str, Any_], limit: HttpLimit) -> None:
+    configs[RATE_LIMIT_FILTER].Pack(http_rate_limit_per_route(limit), deterministic=True)
 
 
 def _outbound_route(rule: OutboundRule, match: HttpMatch) -> route_components_pb2.Route:
-    route = route_components_pb2.Route(match=_match(match), metadata=_origin_metadata(rule.origin))
+    origins = {"origin": rule.origin} | ({"retry": rule.retry.origin} if rule.retry else {})
+    route = route_components_pb2.Route(match=_match(match), metadata=_origin_metadata(origins))
     weighted = [(name, weight) for name, weight in rule.clusters if weight > 0]
     if not weighted:
         route.direct_response.status = 503
@@ -167,9 +216,7 @@ def _outbound_route(rule: OutboundRule, match: HttpMatch) -> route_components_pb
         timeout=Duration(seconds=rule.timeout_ms // 1000, nanos=rule.timeout_ms % 1000 * 1_000_000),
         # The time limit of idle streams is for those that wait for discovery: they have no route yet.
         idle_timeout=NO_TIMEOUT,
-        retry_policy=route_components_pb2.RetryPolicy(
-            retry_on=SAFE_RETRIES, num_retries=UInt32Value(value=2)
-        ),
+        retry_policy=_retry_policy(rule.retry),
     )
     if len(weighted) == 1:
         action.cluster = weighted[0][0]
@@ -177,9 +224,25 @@ def _outbound_route(rule: OutboundRule, match: HttpMatch) -> route_components_pb
         for name, weight in weighted:
             action.weighted_clusters.clusters.add(name=name, weight=UInt32Value(value=weight))
     route.route.CopyFrom(action)
+    if rule.ranges:
+        route.typed_per_filter_config[RBAC_FILTER].Pack(only_to(rule.ranges), deterministic=True)
     for header_filter in rule.filters:
         _apply_header_filter(route, header_filter)
     return route
+
+
+def _retry_policy(policy: RetryPolicy | None) -> route_components_pb2.RetryPolicy:
+    if policy is None:
+        return route_components_pb2.RetryPolicy(
+            retry_on=SAFE_RETRIES, num_retries=UInt32Value(value=2)
+        )
+    out = route_components_pb2.RetryPolicy(
+        retry_on=",".join(policy.conditions), num_retries=UInt32Value(value=policy.retries)
+    )
+    if policy.try_timeout_ns:
+        out.per_try_timeout.CopyFrom(nanoseconds(policy.try_timeout_ns))
+    out.retry_back_off.base_interval.CopyFrom(nanoseconds(policy.pause_ns))
+    return out
 
 
 def _match(match: HttpMatch) -> route_components_pb2.RouteMatch:
@@ -235,6 +298,6 @@ def _apply_header_filter(route: route_components_pb2.Route, value: HeaderFilter)
     removed.extend(value.remove)
 
 
-def _origin_metadata(origin: Origin) -> base_pb2.Metadata:
-    fields = {"origin": Value(string_value=str(origin))}
+def _origin_metadata(origins: dict[str, Origin]) -> base_pb2.Metadata:
+    fields = {name: Value(string_value=str(origin)) for name, origin in origins.items()}
     return base_pb2.Metadata(filter_metadata={METADATA: Struct(fields=fields)})

@@ -12,10 +12,13 @@ from osm.core.envoy.cluster import NowhereCluster, ServiceCluster
 from osm.core.envoy.endpoint import Endpoints
 from osm.core.envoy.route import OutboundHost, OutboundRule
 from osm.core.envoy.tls import TlsSettings
-from osm.core.model.directory import Directory, spellings
+from osm.core.model.directory import Directory, short_spellings, whole_spellings
+from osm.core.model.identity import Identity
 from osm.core.model.recorded import AnyModel
+from osm.core.model.retry import RetryPolicy, retry_key
 from osm.core.model.route import RouteRule
 from osm.core.model.service import PortName, ServicePort
+from osm.core.model.upstream import ConnectionLimits
 
 HTTP_PORT = 80
 
@@ -32,8 +35,8 @@ def host_name(routes: str, port: PortName) -> str:
     return f"{routes}/{service.namespace}|{host}{number}"
 
 
-def virtual_host(model: AnyModel, namespace: str, name: str) -> OutboundHost | None:
-    """The virtual host behind `<routes>/<authority>`, as applications of a namespace write it, or
+def virtual_host(model: AnyModel, source: Identity, name: str) -> OutboundHost | None:
+    """The virtual host behind `<routes>/<authority>`, as applications of an identity write it, or
     under its own name.
 
     All usual spellings of a service are one virtual host, so that a proxy holds it once. An unusual
@@ -43,20 +46,14 @@ def virtual_host(model: AnyModel, namespace: str, name: str) -> OutboundHost | N
     number = names.parse_outbound_routes(routes)
     if number is None:
         return None
-    directory = Directory(model)
+    directory, namespace = Directory(model), source.namespace
     asked = authority if "|" not in authority else _whole(authority)
     port = directory.by_authority(asked, number, namespace)
     if port is None or not port.protocol.is_http:
         return None
-    rules = tuple(_outbound_rule(model, rule) for rule in model.routes[port.name].rules)
-    domains = tuple(
-        sorted(
-            spelling
-            for spelling in _spellings(port, number, namespace)
-            # In a namespace `a.b` may be another service's.
-            if directory.by_authority(spelling, number, namespace) == port
-        )
-    )
+    retry = model.retries.get(retry_key(source, port.name.service))
+    rules = tuple(_outbound_rule(model, rule, retry) for rule in model.routes[port.name].rules)
+    domains = tuple(sorted(_domains(directory, port, number, namespace)))
     if asked.lower() not in domains:
         return OutboundHost(name, (asked.lower(),), (name,), rules)
     aliases = tuple(f"{routes}/{domain}" for domain in domains)
@@ -70,22 +67,29 @@ def _whole(own_name: str) -> str:
     return f"{host}.{namespace}.svc.cluster.local{colon}{number}"
 
 
-def _spellings(port: ServicePort, number: int, namespace: str) -> Iterator[str]:
+def _domains(directory: Directory, port: ServicePort, number: int, namespace: str) -> Iterator[str]:
+    service = port.name.service
     # The endpoints of a headless service come and go; whoever writes their addresses asks for each.
     addresses = () if port.headless else port.addresses
-    for host in (*spellings(port.name.service, namespace), *addresses):
+    short = [
+        host
+        for host in (*short_spellings(service, namespace), *addresses)
+        if directory.by_authority(f"{host}:{port.name.port}", number, namespace) == port
+    ]
+    for host in (*short, *whole_spellings(service)):
         yield f"{host}:{port.name.port}"
         if number or port.name.port == HTTP_PORT:
             yield host
 
 
-def _outbound_rule(model: AnyModel, rule: RouteRule) -> OutboundRule:
+def _outbound_rule(model: AnyModel, rule: RouteRule, retry: RetryPolicy | None) -> OutboundRule:
     return OutboundRule(
         clusters=weighted_clusters(model, rule),
         origin=rule.origin,
         matches=rule.matches,
         filters=rule.filters,
         timeout_ms=rule.timeout_ms,
+        retry=retry,
     )
 
 
@@ -102,6 +106,7 @@ def service_cluster(
     port = _by_cluster_or_address(model, name)
     if port is None:
         return NowhereCluster(name) if is_socket_address(name) else None
+    limits = model.upstreams.get(port.name.service)
     return ServiceCluster(
         name=name,
         stat_name=port.cluster_name,
@@ -111,6 +116,8 @@ def service_cluster(
         tls=tls,
         namespace=port.name.service.namespace,
         service=port.name.service.name,
+        limits=(limits.connections if limits else None) or ConnectionLimits(),
+        origin=limits.origin if limits and limits.connections else None,
     )
 
 

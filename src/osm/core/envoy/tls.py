@@ -67,17 +67,25 @@ def upstream_tls(
 
 
 def downstream_tls(
-    tls: TlsSettings, *, alpn: tuple[str, ...], callers: str = ""
+    tls: TlsSettings, *, alpn: tuple[str, ...], callers: str = "", anyone: bool = False
 ) -> base_pb2.TransportSocket:
     """Demand a certificate: of any workload of this trust domain, for access rules to decide later
-    who may do what; or with `callers`, the name of a `CallersSecret`, of those alone.
+    who may do what; with `callers`, the name of a `CallersSecret`, of those alone; or with `anyone`
+    any that our roots have signed.
     """
-    accepted = () if callers else (any_workload(tls.trust_domain),)
+    accepted = () if callers or anyone else (any_workload(tls.trust_domain),)
     context = tls_pb2.DownstreamTlsContext(
         require_client_certificate=BoolValue(value=True),
         common_tls_context=_common(tls, accepted, alpn, callers or ROOT_CERTIFICATES),
     )
     return _socket(context)
+
+
+def server_tls(tls: TlsSettings, *, alpn: tuple[str, ...]) -> base_pb2.TransportSocket:
+    """Show our certificate, and ask for none."""
+    common = _common(tls, (), alpn, ROOT_CERTIFICATES)
+    common.ClearField("combined_validation_context")
+    return _socket(tls_pb2.DownstreamTlsContext(common_tls_context=common))
 
 
 def any_workload(trust_domain: str) -> common_pb2.SubjectAltNameMatcher:

@@ -1,6 +1,13 @@
 """May this request pass, where does it go, and which object says so: answered from the model alone."""
 
+from osm.core.explain.egress import explain_egress
 from osm.core.explain.explanation import Explanation, Question, Step
+from osm.core.explain.limits import (
+    connection_limit_steps,
+    request_limit_steps,
+    retry_steps,
+)
+from osm.core.explain.outside import explain_outside, is_outside
 from osm.core.explain.remedy import remedy_for
 from osm.core.model.access import AccessRule
 from osm.core.model.directory import Directory
@@ -26,7 +33,7 @@ def explain(model: Model, question: Question) -> Explanation:
     directory = Directory(model)
     sources = directory.workloads(question.source)
     if not sources:
-        return _end(question, [], "unknown source", f"no workload is called {question.source!r}")
+        return _no_workload(model, question)
     source = sources[0]
     steps = [_source_step(source)]
     _, colon, number = question.destination.rpartition(":")
@@ -35,6 +42,8 @@ def explain(model: Model, question: Question) -> Explanation:
     port = directory.by_authority(question.destination, 0, source.namespace)
     if port is None and not colon:
         port = _only_port(model, directory, question.destination, source.namespace)
+    if port is None and (beyond := explain_egress(model, question, source, steps)):
+        return beyond
     if port is None:
         port = _elsewhere(model, question.destination)
         if port is not None:
@@ -50,6 +59,12 @@ def explain(model: Model, question: Question) -> Explanation:
     if port.protocol.is_http:
         return _explain_http(model, question, source, port, steps)
     return _explain_tcp(model, question, source, port, steps)
+
+
+def _no_workload(model: Model, question: Question) -> Explanation:
+    if is_outside(question.source):
+        return explain_outside(model, question)
+    return _end(question, [], "unknown source", f"no workload is called {question.source!r}")
 
 
 def _explain_http(
@@ -84,6 +99,8 @@ def _explain_http(
     if rule is None:
         steps.append(Step("route", "failed", "no rule of the route fits: 404"))
         return _end(question, steps, "no route", "no rule of the route fits the request")
+    steps += retry_steps(model, source.identity, port)
+    steps += request_limit_steps(model, port, request)
     return _through_rule(model, question, source, rule, steps, request)
 
 
@@ -121,6 +138,7 @@ def _through_rule(
                 allowed.append(str(backend.port))
             else:
                 denied.append((backend, identity))
+        steps += connection_limit_steps(model, port)
         steps.append(_endpoint_step(model, port))
     steps.append(_transport_step(model, source, [model.services[b.port] for b, _ in shares]))
     backends = tuple((str(backend.port), percent) for backend, percent in shares)

@@ -66,15 +66,31 @@ class Directory:
         return ()
 
 
-def spellings(service: ServiceName, namespace: str) -> list[str]:
-    """How applications in `namespace` may write a service, after Kubernetes' DNS; not `namespace`'s
-    own services alone may be meant by a spelling with one dot (`Directory.by_authority` decides).
+def short_spellings(service: ServiceName, namespace: str) -> list[str]:
+    """How applications in `namespace` may write a service, if no other is meant by it
+    (`Directory.by_authority` decides): `a.b` may be a pod's stable name.
     """
-    host = f"{service.subdomain}.{service.name}" if service.subdomain else service.name
-    whole = f"{host}.{service.namespace}"
-    found = [whole, *(f"{whole}.{suffix}" for suffix in _SUFFIXES)]
-    found.append(f"{whole}.{_SUFFIXES[0]}.")
-    return [host, *found] if service.namespace == namespace else found
+    whole = _with_namespace(service)
+    return [_host(service), whole] if service.namespace == namespace else [whole]
+
+
+def whole_spellings(service: ServiceName) -> list[str]:
+    """How everybody may write a service, and mean no other."""
+    whole = _with_namespace(service)
+    return [*(f"{whole}.{suffix}" for suffix in _SUFFIXES), f"{whole}.{_SUFFIXES[0]}."]
+
+
+def spellings(service: ServiceName, namespace: str) -> list[str]:
+    """All of them."""
+    return [*short_spellings(service, namespace), *whole_spellings(service)]
+
+
+def _host(service: ServiceName) -> str:
+    return f"{service.subdomain}.{service.name}" if service.subdomain else service.name
+
+
+def _with_namespace(service: ServiceName) -> str:
+    return f"{_host(service)}.{service.namespace}"
 
 
 def service_names(host: str, namespace: str) -> list[ServiceName]:

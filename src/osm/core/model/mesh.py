@@ -1,14 +1,18 @@
 """The model: what one snapshot of objects means, whole."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from osm.core.model.access import AccessRule
+from osm.core.model.egress import EgressLimits, EgressRules
 from osm.core.model.identity import Identity
+from osm.core.model.ingress import IngressRule
 from osm.core.model.origin import Finding
+from osm.core.model.retry import RetryKey, RetryPolicy
 from osm.core.model.route import Route
 from osm.core.model.service import Endpoint, PortName, ServiceName, ServicePort
+from osm.core.model.upstream import UpstreamLimits
 from osm.core.model.workload import Workload
 
 WorkloadKey = tuple[str, str]
@@ -24,8 +28,12 @@ class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
     tls_maximum: str = "TLSv1_3"
     cipher_suites: tuple[str, ...] = ()
     ecdh_curves: tuple[str, ...] = ()
+    retries: bool = False
+    """Whether Retry counts."""
     eager: bool = False
     """Proxies hold all services at once, and do not ask when they need one."""
+    egress: bool = False
+    """Everybody may call everything that the mesh does not know."""
 
 
 class Destinations(msgspec.Struct, frozen=True, gc=False):
@@ -63,4 +71,17 @@ class Model(msgspec.Struct, frozen=True):
     """The service ports that select a workload, sorted."""
     access: Mapping[Identity, tuple[AccessRule, ...]] = {}
     """By destination. Rules of permissive mode are not listed: `settings.permissive` says it."""
+    ingress: Mapping[WorkloadKey, tuple[IngressRule, ...]] = {}
+    """What a workload's ports take from outside of the mesh: one rule for each, sorted by port."""
+    retries: Mapping[RetryKey, RetryPolicy] = {}
+    """Callers and services for whom somebody has said how requests are retried."""
+    upstreams: Mapping[ServiceName, UpstreamLimits] = {}
+    """Services for which somebody has set limits."""
+    roots_of: Mapping[PortName, tuple[PortName, ...]] = {}
+    """By service port: those whose traffic a split gives to it, sorted."""
+    egress: Mapping[Identity, EgressRules] = {}
+    """What may be called beyond the mesh, by who calls. With `settings.egress` nothing is listed."""
+    egress_clusters: Mapping[str, Collection[object]] = {}
+    """The clusters beyond the mesh that some identity may call."""
+    egress_limits: Mapping[str, EgressLimits] = {}
     findings: tuple[Finding, ...] = ()

@@ -20,6 +20,13 @@ class RecordedModel:
         self.endpoints = Watched("endpoints", model.endpoints, recorder)
         self.services_of = Watched("services_of", model.services_of, recorder)
         self.access = Watched("access", model.access, recorder)
+        self.ingress = Watched("ingress", model.ingress, recorder)
+        self.egress = Watched("egress", model.egress, recorder)
+        self.egress_limits = Watched("egress_limits", model.egress_limits, recorder)
+        self.egress_clusters = Watched("egress_clusters", model.egress_clusters, recorder)
+        self.retries = Watched("retries", model.retries, recorder)
+        self.upstreams = Watched("upstreams", model.upstreams, recorder)
+        self.roots_of = Watched("roots_of", model.roots_of, recorder)
 
     @property
     def settings(self) -> Settings:

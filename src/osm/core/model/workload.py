@@ -63,6 +63,9 @@ class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
     inbound: str = ""
     """Where its proxy takes mutual TLS: `unix:<path>` or `<ip>:<port>`, `{port}` standing for the
     target port. Empty means the workload's own address and port, redirected (Kubernetes)."""
+    ingress: str = ""
+    """Where its proxy takes what comes from outside of the mesh, in the same way; whoever forwards to
+    it says by the PROXY protocol who calls. Empty: redirected as well."""
     capture: Capture = Redirected()
     eager: bool | None = None
     """Its proxy holds all services at once; None: as the mesh's settings say."""
@@ -73,9 +76,16 @@ class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
 
     def inbound_address(self, target_port: int) -> Address:
         """Where other proxies connect for one target port."""
-        if not self.inbound:
+        return self._place(self.inbound, target_port)
+
+    def ingress_address(self, target_port: int) -> Address:
+        """Where what comes from outside of the mesh arrives for one target port."""
+        return self._place(self.ingress, target_port)
+
+    def _place(self, pattern: str, target_port: int) -> Address:
+        if not pattern:
             return SocketAddress(self.ip, target_port)
-        place = self.inbound.replace("{port}", str(target_port))
+        place = pattern.replace("{port}", str(target_port))
         if place.startswith("unix:"):
             return PipeAddress(place.removeprefix("unix:"))
         ip, _, port = place.rpartition(":")

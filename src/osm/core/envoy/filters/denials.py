@@ -18,6 +18,7 @@ from osm.core.model.identity import Identity
 
 DENIED_HEADER = "x-osm-denied"
 PORT_TAG = "osm.port"
+PEER = "%DOWNSTREAM_PEER_URI_SAN%"
 UNKNOWN_CALLER = "SAN matcher"
 """What Envoy says of a handshake with a valid certificate of somebody that was not to connect."""
 _BODY = (
@@ -25,7 +26,7 @@ _BODY = (
     "of {destination} (%RESPONSE_CODE_DETAILS%)\n"
 )
 _LINE = (
-    "[%START_TIME%] denied source=%DOWNSTREAM_PEER_URI_SAN% destination={destination} port={port} "
+    "[%START_TIME%] denied source={source} destination={destination} port={port} "
     "method=%REQ(:METHOD)% path=%PATH(NQ:PATH)% reason=%RESPONSE_CODE_DETAILS%\n"
 )
 
@@ -37,14 +38,16 @@ class DenialContext(msgspec.Struct, frozen=True, order=True, gc=False):
     port: int
 
 
-def denied_answer(context: DenialContext) -> http_connection_manager_pb2.LocalReplyConfig:
+def denied_answer(
+    context: DenialContext, *, caller: str = PEER
+) -> http_connection_manager_pb2.LocalReplyConfig:
     """A 403 that Envoy itself gives says who was refused what, and names the reason in a header."""
     only = accesslog_pb2.AccessLogFilter()
     comparison = only.status_code_filter.comparison
     comparison.op = accesslog_pb2.ComparisonFilter.EQ
     comparison.value.default_value = 403
     comparison.value.runtime_key = "osm.denied_status"
-    text = _BODY.format(source="%DOWNSTREAM_PEER_URI_SAN%", destination=context.destination.short)
+    text = _BODY.format(source=caller, destination=context.destination.short)
     header = base_pb2.HeaderValue(key=DENIED_HEADER, value="%RESPONSE_CODE_DETAILS%")
     return http_connection_manager_pb2.LocalReplyConfig(
         mappers=[
@@ -62,9 +65,11 @@ def denied_answer(context: DenialContext) -> http_connection_manager_pb2.LocalRe
     )
 
 
-def http_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
+def http_denial_logs(
+    context: DenialContext, *, caller: str = PEER
+) -> list[accesslog_pb2.AccessLog]:
     """Log refused requests: a line for people, an entry for the control plane."""
-    line = _LINE.format(destination=context.destination.short, port=context.port)
+    line = _LINE.format(source=caller, destination=context.destination.short, port=context.port)
     return [
         access_logger(
             "envoy.access_loggers.stdout",

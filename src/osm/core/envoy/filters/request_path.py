@@ -9,8 +9,8 @@ from osm._envoy.envoy.extensions.filters.http.set_filter_state.v3 import set_fil
 from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
-from osm.core.envoy.access import PATH_STATE
 from osm.core.envoy.filters.extension import http_filter, text_format
+from osm.core.envoy.matching import PATH_STATE
 
 
 def request_path() -> http_connection_manager_pb2.HttpFilter:
