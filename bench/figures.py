@@ -63,11 +63,6 @@ def middle(values: Sequence[float]) -> float:
     return percentile(values, 50)
 
 
-def mean(values: Sequence[float]) -> float:
-    """The sum, shared by all."""
-    return sum(values) / len(values)
-
-
 def number(value: float | None) -> str:
     """A number as people write it: three digits that count, and no more."""
     if value is None:

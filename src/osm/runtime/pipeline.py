@@ -81,7 +81,12 @@ class Pipeline:
     async def run(self) -> None:
         """Compile and publish until cancelled."""
         while True:
-            self._compile(await self._waiting.take())
+            batch = await self._waiting.take()
+            try:
+                self._compile(batch)
+            except Exception as error:  # whatever our mistake is, traffic and later changes go on
+                self.failures = (f"{type(error).__name__}: {error}",)
+                log.exception("a change was not taken over; proxies keep what they have")
 
     async def settle(self) -> None:
         """Compile what waits now, before `run` does: for the first model of all."""

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osm.core.api.edit import (
-    add_document,
     document_of,
     key_of,
     keys_of,
@@ -121,13 +120,6 @@ def test_what_is_absent_can_be_neither_replaced_nor_removed() -> None:
 def test_only_one_whole_document_can_replace_another(text: str) -> None:
     with pytest.raises(ValueError, match="one readable document"):
         replace_document(FILE, account("a"), text)
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\r\n"])
-def test_documents_are_added_behind_the_others(end: str) -> None:
-    text = written("a").rstrip("\n") + end
-    assert keys_of(add_document(text, "---\n" + written("b"))) == (account("a"), account("b"))
-    assert add_document(text, written("b")).startswith(text)
 
 
 def test_line_breaks_of_windows_and_a_byte_order_mark_stay() -> None:

@@ -176,6 +176,28 @@ def test_what_cannot_be_compiled_grants_nothing_disturbs_nothing_and_is_said() -
     assert mesh.pipeline.failures == ()
 
 
+def test_a_mistake_of_ours_stops_neither_traffic_nor_later_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish = Plane.publish
+
+    def stumble(self: Plane, compiled: Compiled, *, trigger: str) -> Published:
+        if trigger == "broken":
+            raise RuntimeError("stumbled")
+        return publish(self, compiled, trigger=trigger)
+
+    monkeypatch.setattr(Plane, "publish", stumble)
+
+    async def story(mesh: Mesh) -> None:
+        mesh.change(SHOP, trigger="broken")
+        await asyncio.sleep(0.1)
+        assert mesh.pipeline.failures == ("RuntimeError: stumbled",)
+        mesh.change(pod("other", ip="10.0.0.2"))
+
+    mesh = running(story)
+    assert sorted(mesh.workloads()) == ["other", "shop"] and mesh.pipeline.failures == ()
+
+
 def test_a_push_says_what_it_took() -> None:
     async def story(mesh: Mesh) -> None:
         mesh.change(SHOP, service("shop", 80))

@@ -11,9 +11,10 @@ from copy import deepcopy
 
 from osm.core.api.crd_schema import Schema, struct_schema
 from osm.core.api.registry import KINDS, Form, Kind
+from osm.core.model.groups import ACCESS, CONFIG, POLICY, SPECS, SPLIT
 
-OWN_GROUPS = ("config.openservicemesh.io", "policy.openservicemesh.io")
-SMI_GROUPS = ("access.smi-spec.io", "specs.smi-spec.io", "split.smi-spec.io")
+OWN_GROUPS = (CONFIG, POLICY)
+SMI_GROUPS = (ACCESS, SPECS, SPLIT)
 LABELS: Mapping[str, str] = {"app.kubernetes.io/name": "openservicemesh.io"}
 
 _COLUMNS: Mapping[str, tuple[tuple[str, str, str], ...]] = {

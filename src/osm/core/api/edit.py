@@ -126,13 +126,6 @@ def remove_document(text: str, key: Key) -> str:
     return result
 
 
-def add_document(text: str, new_text: str) -> str:
-    """Put a document behind all others."""
-    if not text.strip():
-        return _single(new_text)[0]
-    return f"{text}{'' if text.endswith(chr(10)) else chr(10)}---\n{_single(new_text)[0]}"
-
-
 def _values(text: str) -> list[tuple[Document, object]]:
     values = []
     for document in split_documents(text):

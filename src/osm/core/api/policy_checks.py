@@ -20,10 +20,11 @@ from osm.core.api.policy import (
 )
 from osm.core.api.problem import Path, Problem
 from osm.core.api.retry_on import WITHOUT_LIST, conditions
+from osm.core.model.groups import POLICY, SPECS
 from osm.core.model.origin import Severity
 
-ROUTE_GROUP = ("specs.smi-spec.io", "HTTPRouteGroup")
-TRAFFIC_SETTING = ("policy.openservicemesh.io", "UpstreamTrafficSetting")
+ROUTE_GROUP = (SPECS, "HTTPRouteGroup")
+TRAFFIC_SETTING = (POLICY, "UpstreamTrafficSetting")
 
 
 def warning(path: Path, code: str, message: str, hint: str = "") -> Problem:

@@ -23,6 +23,7 @@ from osm.core.api import (
 )
 from osm.core.api.metadata import Opaque
 from osm.core.api.problem import Problem
+from osm.core.model.groups import ACCESS, CONFIG, POLICY, SPECS, SPLIT
 
 Document = dict[str, object]
 
@@ -114,9 +115,6 @@ def _stored(group: str, kind: str, plural: str, short: str, *versions: str) -> K
     return Kind(group, kind, plural, versions, (short,) if short else ())
 
 
-_ACCESS, _SPECS, _SPLIT = "access.smi-spec.io", "specs.smi-spec.io", "split.smi-spec.io"
-_CONFIG, _POLICY = "config.openservicemesh.io", "policy.openservicemesh.io"
-
 _TARGET_1 = Form(smi_forms.TargetV1Alpha1, smi_checks.target_problems, smi_forms.convert_target)
 _TARGET = Form(smi_forms.Target, smi_checks.target_problems, smi_forms.convert_target)
 _GROUP_1 = Form(smi_forms.GroupV1Alpha1, smi_checks.group_problems, smi_forms.convert_group)
@@ -169,7 +167,7 @@ KINDS: tuple[Kind, ...] = (
         kubernetes_checks.workload_problems,
     ),
     Kind(
-        _ACCESS,
+        ACCESS,
         "TrafficTarget",
         "traffictargets",
         _1_TO_4[:3],
@@ -178,7 +176,7 @@ KINDS: tuple[Kind, ...] = (
         object_type=smi.TrafficTarget,
     ),
     Kind(
-        _SPECS,
+        SPECS,
         "HTTPRouteGroup",
         "httproutegroups",
         _1_TO_4,
@@ -187,7 +185,7 @@ KINDS: tuple[Kind, ...] = (
         object_type=smi.HTTPRouteGroup,
     ),
     Kind(
-        _SPECS,
+        SPECS,
         "TCPRoute",
         "tcproutes",
         _1_TO_4,
@@ -196,7 +194,7 @@ KINDS: tuple[Kind, ...] = (
         object_type=smi.TCPRoute,
     ),
     Kind(
-        _SPLIT,
+        SPLIT,
         "TrafficSplit",
         "trafficsplits",
         _1_TO_4,
@@ -205,7 +203,7 @@ KINDS: tuple[Kind, ...] = (
         object_type=smi.TrafficSplit,
     ),
     Kind(
-        _CONFIG,
+        CONFIG,
         "MeshConfig",
         "meshconfigs",
         _1_TO_4[:2],
@@ -213,12 +211,12 @@ KINDS: tuple[Kind, ...] = (
         forms=(_MESH_CONFIG, _MESH_CONFIG),
         object_type=config.MeshConfig,
     ),
-    _stored(_SPECS, "UDPRoute", "udproutes", "ur", "v1alpha4"),
-    _policy(_CONFIG, "MeshRootCertificate", "meshrootcertificates", "mrc", "v1alpha2", _ROOT),
-    _policy(_CONFIG, "ExtensionService", "extensionservices", "extsvc", "v1alpha2", _EXTENSION),
-    _policy(_POLICY, "Egress", "egresses", "egress", "v1alpha1", _EGRESS, acts=True),
+    _stored(SPECS, "UDPRoute", "udproutes", "ur", "v1alpha4"),
+    _policy(CONFIG, "MeshRootCertificate", "meshrootcertificates", "mrc", "v1alpha2", _ROOT),
+    _policy(CONFIG, "ExtensionService", "extensionservices", "extsvc", "v1alpha2", _EXTENSION),
+    _policy(POLICY, "Egress", "egresses", "egress", "v1alpha1", _EGRESS, acts=True),
     _policy(
-        _POLICY,
+        POLICY,
         "IngressBackend",
         "ingressbackends",
         "ingressbackend",
@@ -226,10 +224,10 @@ KINDS: tuple[Kind, ...] = (
         _INGRESS,
         acts=True,
     ),
-    _policy(_POLICY, "Retry", "retries", "retry", "v1alpha1", _RETRY, acts=True),
-    _policy(_POLICY, "Telemetry", "telemetries", "telemetry", "v1alpha1", _TELEMETRY),
+    _policy(POLICY, "Retry", "retries", "retry", "v1alpha1", _RETRY, acts=True),
+    _policy(POLICY, "Telemetry", "telemetries", "telemetry", "v1alpha1", _TELEMETRY),
     _policy(
-        _POLICY,
+        POLICY,
         "UpstreamTrafficSetting",
         "upstreamtrafficsettings",
         "upstreamtrafficsetting",

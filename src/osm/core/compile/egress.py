@@ -9,7 +9,7 @@ from osm.core.api.manifest import Key
 from osm.core.api.policy import Egress, EgressSpec
 from osm.core.compile.kubernetes import is_meshed
 from osm.core.compile.openservicemesh import no_way_out
-from osm.core.compile.smi import SPECS, http_match
+from osm.core.compile.smi import http_match
 from osm.core.compile.tables import ONE, EgressRead, Tables, Written
 from osm.core.compile.upstream import connection_limits
 from osm.core.derive.derivation import Derive, Group, Stage
@@ -22,11 +22,10 @@ from osm.core.model.egress import (
     egress_cluster,
     original_cluster,
 )
+from osm.core.model.groups import POLICY, SPECS
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.route import HttpMatch
-
-POLICY = "policy.openservicemesh.io"
 
 
 def _read(tables: Tables, key: Key, egress: Written[Egress]) -> EgressRead | None:

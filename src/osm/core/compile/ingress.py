@@ -11,14 +11,14 @@ import msgspec
 from osm.core.api.manifest import Key
 from osm.core.api.policy import IngressBackend, IngressBackendSpec, IngressService
 from osm.core.compile.kubernetes import is_meshed
-from osm.core.compile.smi import SPECS, http_match
+from osm.core.compile.precedence import Age, age
+from osm.core.compile.smi import http_match
 from osm.core.compile.tables import IngressClaim, IngressRead, Tables, Written
 from osm.core.derive.derivation import Derive, Group, Stage
+from osm.core.model.groups import POLICY, SPECS
 from osm.core.model.ingress import IngressMatch, IngressRule
 from osm.core.model.mesh import WorkloadKey
 from osm.core.model.origin import Finding, Origin, Severity
-
-POLICY = "policy.openservicemesh.io"
 
 
 class _Callers(msgspec.Struct, frozen=True):
@@ -45,8 +45,7 @@ def _read(tables: Tables, key: Key, written: Written[IngressBackend]) -> Ingress
             continue
         rule = _rule(backend, origin, callers, matches)
         claims.append(IngressClaim(Key("", "Service", key.namespace, backend.name), rule))
-    created = written.object.metadata.creation_timestamp or ""
-    return IngressRead(created, where, tuple(claims), tuple(findings))
+    return IngressRead(age(key, written), where, tuple(claims), tuple(findings))
 
 
 def _rule(
@@ -127,13 +126,13 @@ def _ingress(
     tables: Tables, _: WorkloadKey, services: tuple[Key, ...]
 ) -> tuple[IngressRule, ...] | None:
     """The rules for a workload's ports, by port: of the oldest IngressBackend for each."""
-    found: dict[int, tuple[tuple[str, Key, int], IngressRule]] = {}
+    found: dict[int, tuple[tuple[Age, int], IngressRule]] = {}
     for service in services:
         for key in tables.ingress_claims.get(service, ()):
             read = tables.ingress_read[key]
             for index, claim in enumerate(read.claims):
                 if claim.service == service:
-                    ranked = (read.created, key, index), claim.rule
+                    ranked = (read.age, index), claim.rule
                     port = claim.rule.port
                     found[port] = min(found.get(port, ranked), ranked, key=lambda each: each[0])
     return tuple(found[port][1] for port in sorted(found)) or None

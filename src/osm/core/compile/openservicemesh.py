@@ -3,6 +3,7 @@
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.tables import SettingsRead, Tables
 from osm.core.derive.derivation import Derive, Stage
+from osm.core.model.groups import CONFIG
 from osm.core.model.mesh import Settings
 from osm.core.model.origin import Finding, Origin, Severity
 
@@ -17,7 +18,7 @@ def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsR
         Finding(
             "OSM321",
             Severity.WARNING,
-            Origin("MeshConfig", key.namespace, key.name, "", "config.openservicemesh.io"),
+            Origin("MeshConfig", key.namespace, key.name, "", CONFIG),
             f"only one MeshConfig counts, the one named {MESH_CONFIG_NAME!r}; this one has no effect",
             "Rename it, or delete it.",
             config.where,
@@ -42,7 +43,7 @@ def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsR
     if spec.traffic.enable_egress and not options.way_out:
         key, config = named[0]
         field = "spec.traffic.enableEgress"
-        origin = Origin("MeshConfig", key.namespace, key.name, field, "config.openservicemesh.io")
+        origin = Origin("MeshConfig", key.namespace, key.name, field, CONFIG)
         findings += (no_way_out(origin, config.where),)
     return SettingsRead(settings, findings)
 

@@ -5,14 +5,14 @@ from osm.core.api.manifest import Key
 from osm.core.api.policy import Retry
 from osm.core.api.retry_on import conditions
 from osm.core.compile.kubernetes import is_meshed
+from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import ONE, Tables, Written
 from osm.core.derive.derivation import Derive, Group, Stage
+from osm.core.model.groups import POLICY
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.retry import RetryKey, RetryPolicy
 from osm.core.model.service import ServiceName
-
-POLICY = "policy.openservicemesh.io"
 
 
 def _pairs(tables: Tables, key: Key, retry: Written[Retry]) -> tuple[RetryKey, ...] | None:
@@ -26,9 +26,9 @@ def _pairs(tables: Tables, key: Key, retry: Written[Retry]) -> tuple[RetryKey, .
 
 
 def _policy(tables: Tables, _: RetryKey, keys: tuple[Key, ...]) -> RetryPolicy | None:
-    if not tables.settings[ONE].retries:
+    key = oldest(tables.retry_objects, keys)
+    if key is None or not tables.settings[ONE].retries:
         return None
-    key = _winner(tables, keys)
     policy = tables.retry_objects[key].object.spec.retry_policy
     timeout = policy.per_try_timeout
     return RetryPolicy(
@@ -37,17 +37,6 @@ def _policy(tables: Tables, _: RetryKey, keys: tuple[Key, ...]) -> RetryPolicy |
         try_timeout_ns=parse_duration(timeout) if timeout else 0,
         pause_ns=parse_duration(policy.retry_backoff_base_interval),
         origin=Origin("Retry", key.namespace, key.name, "spec.retryPolicy", POLICY),
-    )
-
-
-def _winner(tables: Tables, keys: tuple[Key, ...]) -> Key:
-    """The oldest."""
-    return min(
-        keys,
-        key=lambda key: (
-            tables.retry_objects[key].object.metadata.creation_timestamp or "",
-            key,
-        ),
     )
 
 
@@ -61,12 +50,12 @@ def _findings(tables: Tables, key: Key, pairs: tuple[RetryKey, ...]) -> tuple[Fi
         service = ServiceName(destination.namespace, destination.name)
         origin = _origin(key, f"spec.destinations[{index}]")
         ports = tables.ports_of.get(service, ())
-        winner = _winner(tables, tables.retries_of[pairs[0][0], service])
+        winner = oldest(tables.retry_objects, tables.retries_of[pairs[0][0], service])
         if not ports:
             found.append(_no_service(origin, service, where))
         elif not any(tables.services[port].protocol.is_http for port in ports):
             found.append(_no_http(origin, service, where))
-        elif winner != key:
+        elif winner is not None and winner != key:
             found.append(_second(origin, service, winner, where))
     return tuple(found) or None
 

@@ -14,17 +14,15 @@ from osm.core.api.smi import (
     TrafficTargetSpec,
 )
 from osm.core.compile.kubernetes import is_meshed
+from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import ONE, Tables, TargetRules, Written
 from osm.core.derive.derivation import Derive, Group, Stage
 from osm.core.model.access import AccessRule
+from osm.core.model.groups import ACCESS, SPECS, SPLIT
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.route import Backend, HttpMatch, PathMatch, Route, RouteRule, ValueMatch
 from osm.core.model.service import PortName, ServiceName, ServicePort
-
-SPECS = "specs.smi-spec.io"
-ACCESS = "access.smi-spec.io"
-SPLIT = "split.smi-spec.io"
 
 
 def _rules_of_target(
@@ -179,21 +177,12 @@ def _root_of_split(tables: Tables, key: Key, split: Written[TrafficSplit]) -> Se
 
 def _route(tables: Tables, port: PortName, _: ServicePort) -> Route:
     """A TrafficSplit's rules for the ports of its root, the service itself for all others."""
-    winner = _winner(tables, port.service)
+    winner = oldest(tables.splits, tables.splits_of.get(port.service, ()))
     if winner is not None:
         rules, _problems = _split_rules(tables, winner, port)
         return Route(port, rules)
     origin = Origin("Service", port.service.namespace, port.service.name)
     return Route(port, (RouteRule((Backend(port),), origin),))
-
-
-def _winner(tables: Tables, root: ServiceName) -> Key | None:
-    """The oldest split of a root wins, as everywhere in Kubernetes where two objects want the same."""
-    return min(
-        tables.splits_of.get(root, ()),
-        key=lambda key: (tables.splits[key].object.metadata.creation_timestamp or "", key),
-        default=None,
-    )
 
 
 def _findings_of_split(
@@ -207,7 +196,7 @@ def _findings_of_split(
     ports = tables.ports_of.get(root, ()) if root else ()
     if root is None or not ports:
         return (_no_root(origin, service, split.where),)
-    winner = _winner(tables, root)
+    winner = oldest(tables.splits, tables.splits_of.get(root, ()))
     if winner is not None and winner != key:
         return (_second_split(origin, root, winner, split.where),)
     problems = [problem for port in ports for problem in _split_rules(tables, key, port)[1]]

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Self, TypeVar
+from typing import Self
 
 from osm.core.api.manifest import Key, Manifest
-
-T = TypeVar("T")
 
 
 class Snapshot:
@@ -29,23 +27,3 @@ class Snapshot:
         for manifest in applied:
             objects[manifest.key] = manifest
         return type(self)(objects)
-
-    def of(self, kind: type[T]) -> list[tuple[Key, T]]:
-        """Every object of one type, ordered by key, so that no result depends on arrival."""
-        return sorted(
-            (
-                (key, manifest.object)
-                for key, manifest in self._objects.items()
-                if isinstance(manifest.object, kind)
-            ),
-            key=lambda pair: pair[0],
-        )
-
-    def get(self, key: Key, kind: type[T]) -> T | None:
-        manifest = self._objects.get(key)
-        return manifest.object if manifest and isinstance(manifest.object, kind) else None
-
-    def where(self, key: Key) -> str:
-        """`file:line` of an object, or empty."""
-        manifest = self._objects.get(key)
-        return manifest.where if manifest else ""

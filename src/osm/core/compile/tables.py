@@ -133,7 +133,7 @@ class IngressClaim(msgspec.Struct, frozen=True):
 class IngressRead(msgspec.Struct, frozen=True):
     """What one IngressBackend says, when it was made, and where it is written."""
 
-    created: str
+    age: tuple[str, Key]
     where: str
     claims: tuple[IngressClaim, ...]
     findings: tuple[Finding, ...]

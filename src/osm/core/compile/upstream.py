@@ -14,8 +14,10 @@ from osm.core.api.upstream_traffic import (
     UpstreamTrafficSettingSpec,
 )
 from osm.core.compile.kubernetes import is_meshed
+from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import Tables, Written
 from osm.core.derive.derivation import Derive, Group, Stage
+from osm.core.model.groups import POLICY
 from osm.core.model.origin import Origin
 from osm.core.model.route import Route
 from osm.core.model.service import PortName, ServiceName
@@ -28,12 +30,11 @@ from osm.core.model.upstream import (
     UpstreamLimits,
 )
 
-POLICY = "policy.openservicemesh.io"
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 SUFFIX = ".svc.cluster.local"
 
 
-def service_of(
+def _service(
     tables: Tables, key: Key, setting: Written[UpstreamTrafficSetting]
 ) -> ServiceName | None:
     """The service of the object's own namespace that its host is the full name of."""
@@ -48,8 +49,10 @@ def service_of(
     return None
 
 
-def _limits(tables: Tables, _: ServiceName, keys: tuple[Key, ...]) -> UpstreamLimits:
-    key = winner_of(tables, keys)
+def _limits(tables: Tables, _: ServiceName, keys: tuple[Key, ...]) -> UpstreamLimits | None:
+    key = oldest(tables.upstream_settings, keys)
+    if key is None:
+        return None
     spec = tables.upstream_settings[key].object.spec
     local = spec.rate_limit.local if spec.rate_limit else None
     tcp = local.tcp if local else None
@@ -107,17 +110,6 @@ def _routes(key: Key, spec: UpstreamTrafficSettingSpec) -> tuple[RouteLimit, ...
     return tuple(sorted(found.values(), key=lambda route: route.path == ANY_PATH))
 
 
-def winner_of(tables: Tables, keys: Iterable[Key]) -> Key:
-    """The oldest."""
-    return min(
-        keys,
-        key=lambda key: (
-            tables.upstream_settings[key].object.metadata.creation_timestamp or "",
-            key,
-        ),
-    )
-
-
 def _egresses(key: Key, egress: Written[Egress]) -> Iterable[Key]:
     """The settings that an Egress names."""
     return {
@@ -139,7 +131,7 @@ def origin_of(key: Key, field: str) -> Origin:
 
 
 STAGES: tuple[Stage, ...] = (
-    Derive("upstream_hosts", "upstream_settings", service_of),
+    Derive("upstream_hosts", "upstream_settings", _service),
     Group("upstreams_of", "upstream_hosts", lambda _, service: (service,)),
     Derive("upstreams", "upstreams_of", _limits),
     Group("roots_of", "routes", _roots),

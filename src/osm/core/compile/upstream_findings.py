@@ -6,8 +6,9 @@ from osm.core.api.manifest import Key
 from osm.core.api.rate_limit import RateLimit
 from osm.core.api.upstream_traffic import UpstreamTrafficSetting, UpstreamTrafficSettingSpec
 from osm.core.compile.kubernetes import is_meshed
+from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import ONE, Tables, Written
-from osm.core.compile.upstream import SUFFIX, origin_of, service_of, winner_of
+from osm.core.compile.upstream import SUFFIX, origin_of
 from osm.core.derive.derivation import Derive, Stage
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.service import PortName, ServiceName
@@ -20,15 +21,15 @@ def _findings(
     if not is_meshed(tables, key.namespace):
         return None
     spec, where = setting.object.spec, setting.where
-    service = service_of(tables, key, setting)
+    service = tables.upstream_hosts.get(key)
     ports = tables.ports_of.get(service, ()) if service else ()
     if service is None or not ports:
         if tables.egresses_of.get(key):
             return tuple(_beyond_the_mesh(key, spec, where)) or None
         return (_no_service(key, spec.host, where),)
     found: list[Finding] = []
-    winner = winner_of(tables, tables.upstreams_of[service])
-    if winner != key:
+    winner = oldest(tables.upstream_settings, tables.upstreams_of[service])
+    if winner is not None and winner != key:
         return (_second(key, service, winner, where),)
     if spec.rate_limit:
         found += _global_limits(key, spec.rate_limit, where)

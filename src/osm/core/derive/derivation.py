@@ -110,6 +110,17 @@ class Derivation(Generic[V]):
             dependencies.record(key, reads)
             self._set(changed, stage.name, key, value)
 
+    def _groups_of(self, stage: Group, key: Hashable, value: object) -> frozenset[Hashable]:
+        """The groups of a key. One whose groups cannot be told is in none, until it changes."""
+        self.failures.pop((stage.name, key), None)
+        if value is None:
+            return frozenset()
+        try:
+            return frozenset(stage.groups(key, value))
+        except Exception as error:  # noqa: BLE001 - one mistake must harm nothing else
+            self.failures[stage.name, key] = f"{type(error).__name__}: {error}"
+            return frozenset()
+
     def _regroup(self, stage: Group, changed: dict[str, set[Hashable]]) -> None:
         source, table = self.tables[stage.over], self.tables[stage.name]
         grouped = self._grouped[stage.name]
@@ -118,7 +129,7 @@ class Derivation(Generic[V]):
         for key in changed.get(stage.over, ()):
             value = source.get(key)
             before = grouped.pop(key, frozenset())
-            after = frozenset() if value is None else frozenset(stage.groups(key, value))
+            after = self._groups_of(stage, key, value)
             if after:
                 grouped[key] = after
             for group in after - before:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from osm.core.envoy import names
 from osm.core.envoy.egress_chains import EgressPort, EgressRange
 from osm.core.envoy.egress_cluster import HostCluster, OriginalCluster
-from osm.core.envoy.route import MESH_WIDE, OutboundHost, OutboundRule
+from osm.core.envoy.route import MESH_WIDE_EGRESS, OutboundHost, OutboundRule
 from osm.core.envoy.service_resources import HTTP_PORT
 from osm.core.model.directory import Directory
 from osm.core.model.egress import (
@@ -141,7 +141,7 @@ def passthrough_host(model: AnyModel, source: Identity, name: str) -> OutboundHo
         return None
     cluster = names.PASSTHROUGH_CLUSTER if number else egress_cluster(*found)
     return OutboundHost(
-        name, (authority.lower(),), (name,), (OutboundRule(((cluster, 1),), MESH_WIDE),)
+        name, (authority.lower(),), (name,), (OutboundRule(((cluster, 1),), MESH_WIDE_EGRESS),)
     )
 
 

@@ -28,7 +28,7 @@ from osm.core.envoy.filters.rate_limit import RATE_LIMIT_FILTER, http_rate_limit
 from osm.core.envoy.inbound_host import InboundHost
 from osm.core.envoy.names import METADATA
 from osm.core.envoy.tls import ads_source
-from osm.core.model.origin import Origin
+from osm.core.model.origin import Origin, mesh_config_origin
 from osm.core.model.retry import RetryPolicy
 from osm.core.model.route import HeaderFilter, HttpMatch, PathMatch, ValueMatch
 from osm.core.model.upstream import HttpLimit
@@ -36,9 +36,7 @@ from osm.core.model.upstream import HttpLimit
 RBAC_FILTER = "envoy.filters.http.rbac"
 NO_TIMEOUT = Duration()
 
-MESH_WIDE = Origin(
-    "MeshConfig", "", "osm-mesh-config", "spec.traffic.enableEgress", "config.openservicemesh.io"
-)
+MESH_WIDE_EGRESS = mesh_config_origin("spec.traffic.enableEgress")
 
 # Only failures before the request reached the application: trying again can do no harm.
 SAFE_RETRIES = "connect-failure,refused-stream,reset-before-request"
@@ -143,7 +141,7 @@ def build_unknown_hosts(value: UnknownHosts) -> route_components_pb2.VirtualHost
     lets requests go where they were going.
     """
     if value.cluster:
-        route = _outbound_route(OutboundRule(((value.cluster, 1),), MESH_WIDE), HttpMatch())
+        route = _outbound_route(OutboundRule(((value.cluster, 1),), MESH_WIDE_EGRESS), HttpMatch())
         return route_components_pb2.VirtualHost(name=value.name, domains=["*"], routes=[route])
     route = route_components_pb2.Route(
         match=route_components_pb2.RouteMatch(prefix="/"),

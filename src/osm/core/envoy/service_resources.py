@@ -30,9 +30,8 @@ def host_name(routes: str, port: PortName) -> str:
     not do: Envoy takes all before the last one for the route configuration's name.)
     """
     service = port.service
-    host = f"{service.subdomain}.{service.name}" if service.subdomain else service.name
     number = "" if names.parse_outbound_routes(routes) else f":{port.port}"
-    return f"{routes}/{service.namespace}|{host}{number}"
+    return f"{routes}/{service.namespace}|{service.host}{number}"
 
 
 def virtual_host(model: AnyModel, source: Identity, name: str) -> OutboundHost | None:

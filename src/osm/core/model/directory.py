@@ -71,7 +71,7 @@ def short_spellings(service: ServiceName, namespace: str) -> list[str]:
     (`Directory.by_authority` decides): `a.b` may be a pod's stable name.
     """
     whole = _with_namespace(service)
-    return [_host(service), whole] if service.namespace == namespace else [whole]
+    return [service.host, whole] if service.namespace == namespace else [whole]
 
 
 def whole_spellings(service: ServiceName) -> list[str]:
@@ -85,12 +85,8 @@ def spellings(service: ServiceName, namespace: str) -> list[str]:
     return [*short_spellings(service, namespace), *whole_spellings(service)]
 
 
-def _host(service: ServiceName) -> str:
-    return f"{service.subdomain}.{service.name}" if service.subdomain else service.name
-
-
 def _with_namespace(service: ServiceName) -> str:
-    return f"{_host(service)}.{service.namespace}"
+    return f"{service.host}.{service.namespace}"
 
 
 def service_names(host: str, namespace: str) -> list[ServiceName]:

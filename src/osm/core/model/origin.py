@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from osm.core.model.groups import CONFIG
+
 
 class Origin(msgspec.Struct, frozen=True, order=True, gc=False):
     """The object and the field that something came from.
@@ -24,6 +26,11 @@ class Origin(msgspec.Struct, frozen=True, order=True, gc=False):
             else f"{self.kind} {self.name}"
         )
         return f"{where} {self.field}" if self.field else where
+
+
+def mesh_config_origin(field: str) -> Origin:
+    """A field of the one MeshConfig, wherever it stands."""
+    return Origin("MeshConfig", "", "osm-mesh-config", field, CONFIG)
 
 
 class Severity(StrEnum):

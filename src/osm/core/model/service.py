@@ -31,14 +31,17 @@ class ServiceName(msgspec.Struct, frozen=True, order=True, gc=False):
     subdomain: str = ""
 
     @property
+    def host(self) -> str:
+        """As its own namespace writes it: a pod's stable name goes before the service's."""
+        return f"{self.subdomain}.{self.name}" if self.subdomain else self.name
+
+    @property
     def fqdn(self) -> str:
         """`cluster.local` is fixed, as in OSM: it is not the trust domain (`reference/osm.md` §7.1)."""
-        host = f"{self.subdomain}.{self.name}" if self.subdomain else self.name
-        return f"{host}.{self.namespace}.svc.cluster.local"
+        return f"{self.host}.{self.namespace}.svc.cluster.local"
 
     def __str__(self) -> str:
-        host = f"{self.subdomain}.{self.name}" if self.subdomain else self.name
-        return f"{self.namespace}/{host}"
+        return f"{self.namespace}/{self.host}"
 
 
 class PortName(msgspec.Struct, frozen=True, order=True, gc=False):

@@ -1,0 +1,7 @@
+"""API groups of what people write, as origins name them."""
+
+CONFIG = "config.openservicemesh.io"
+POLICY = "policy.openservicemesh.io"
+ACCESS = "access.smi-spec.io"
+SPECS = "specs.smi-spec.io"
+SPLIT = "split.smi-spec.io"
