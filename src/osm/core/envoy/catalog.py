@@ -20,10 +20,11 @@ from osm.core.envoy.egress_resources import (
     passthrough_host,
 )
 from osm.core.envoy.endpoint import Endpoints
+from osm.core.envoy.extension_cluster import ExtensionCluster, extension_cluster
 from osm.core.envoy.inbound import InboundListener
 from osm.core.envoy.ingress import IngressListener, IngressRoutes
 from osm.core.envoy.outbound import ExplicitHttpListener, ExplicitTcpListener, OutboundListener
-from osm.core.envoy.own_resources import HTTP2_SUFFIX, LOCAL_SUFFIX, OwnResources
+from osm.core.envoy.own_resources import OwnResources
 from osm.core.envoy.route import InboundRoutes, OutboundHost, OutboundRoutes, UnknownHosts
 from osm.core.envoy.secret import CallersSecret, CertificateSecret, TrustSecret
 from osm.core.envoy.service_resources import (
@@ -33,6 +34,7 @@ from osm.core.envoy.service_resources import (
     virtual_host,
 )
 from osm.core.envoy.tls import TlsSettings
+from osm.core.envoy.workload_ports import HTTP2_SUFFIX, LOCAL_SUFFIX
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.recorded import AnyModel
 from osm.core.xds import types
@@ -43,6 +45,7 @@ Value = (
     | LocalCluster
     | HostCluster
     | OriginalCluster
+    | ExtensionCluster
     | Endpoints
     | OutboundListener
     | ExplicitHttpListener
@@ -125,7 +128,8 @@ class Catalog:
                 return tuple(sorted(own.listeners()))
             case types.CLUSTER:
                 every = self._all_clusters() if self._is_eager(proxy) else ()
-                return tuple(sorted({*own.local_clusters(), *own.egress_clusters(), *every}))
+                named = (*own.egress_clusters(), *own.extension_clusters())
+                return tuple(sorted({*own.local_clusters(), *named, *every}))
             case types.VIRTUAL_HOST if self._is_guarded(proxy):
                 routes = own.outbound_routes()
                 beyond = all_egress_hosts(self._model, proxy.identity, routes)
@@ -176,7 +180,8 @@ class Catalog:
             case types.CLUSTER:
                 tls = TlsSettings.of(self._model.settings)
                 found = service_cluster(self._model, tls, name)
-                return found or egress_cluster_value(self._model, name)
+                beyond = found or egress_cluster_value(self._model, name)
+                return beyond or extension_cluster(name)
             case types.ENDPOINT:
                 return endpoints(self._model, name)
             case types.ROUTE:

@@ -82,7 +82,7 @@ def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
         ),
     )
     if is_http:
-        _set_http_options(cluster, http2=True, requests=value.limits.requests_per_connection)
+        set_http_options(cluster, http2=True, requests=value.limits.requests_per_connection)
     return cluster
 
 
@@ -118,11 +118,11 @@ def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:
             endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
         ),
     )
-    _set_http_options(cluster, http2=value.http2)
+    set_http_options(cluster, http2=value.http2)
     return cluster
 
 
-def _set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool, requests: int = 0) -> None:
+def set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool, requests: int = 0) -> None:
     """`requests`: how many one connection takes; 0: no limit."""
     options = http_protocol_options_pb2.HttpProtocolOptions(
         common_http_protocol_options=protocol_pb2.HttpProtocolOptions(

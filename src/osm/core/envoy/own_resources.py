@@ -1,14 +1,12 @@
 """What a proxy has because of the workload that it serves: listeners, access, the application."""
 
 from osm.core.envoy import names
-from osm.core.envoy.access import AccessGates, HttpAccess, TcpAccess, open_gates
+from osm.core.envoy.access import AccessGates, TcpAccess, open_gates
 from osm.core.envoy.cluster import LocalCluster
 from osm.core.envoy.egress_resources import egress_ports
 from osm.core.envoy.filters.traffic_metrics import SourceLabels
 from osm.core.envoy.inbound import (
-    ConnectionRate,
     InboundListener,
-    InboundPort,
     inbound_listener_name,
     redirected_inbound,
 )
@@ -25,17 +23,13 @@ from osm.core.envoy.route import InboundRoutes, UnknownHosts
 from osm.core.envoy.secret import CallersSecret
 from osm.core.envoy.service_resources import weighted_clusters
 from osm.core.envoy.tls import TlsSettings
-from osm.core.model.access import AccessRule
+from osm.core.envoy.workload_access import all_tcp_access, http_access
+from osm.core.envoy.workload_ports import HTTP2_SUFFIX, WorkloadPorts, local_name
 from osm.core.model.directory import Directory
 from osm.core.model.egress import EgressRules, original_cluster
-from osm.core.model.identity import Identity
 from osm.core.model.ingress import IngressRule
 from osm.core.model.recorded import AnyModel
-from osm.core.model.service import Protocol, ServicePort
 from osm.core.model.workload import Explicit, SocketAddress, Workload
-
-HTTP2_SUFFIX = "|h2"
-LOCAL_SUFFIX = "|local"
 
 Listener = (
     OutboundListener
@@ -53,6 +47,7 @@ class OwnResources:
         self._model = model
         self._workload = workload
         self._guarded = guarded
+        self._ports = WorkloadPorts(model, workload)
 
     # --- listeners
 
@@ -89,6 +84,10 @@ class OwnResources:
     @property
     def _egress(self) -> EgressRules:
         return self._model.egress.get(self._workload.identity, EgressRules())
+
+    def extension_clusters(self) -> tuple[str, ...]:
+        """Those of servers that its filters ask: they are there before the first request."""
+        return ()
 
     def egress_clusters(self) -> tuple[str, ...]:
         """Those that its listener names: they are there before the first connection."""
@@ -168,7 +167,7 @@ class OwnResources:
         return listeners
 
     def _inbound(self) -> list[InboundListener]:
-        workload, ports = self._workload, self.inbound_ports()
+        workload, ports = self._workload, self._ports.inbound()
         tls = TlsSettings.of(self._model.settings)
         if not ports:
             return []
@@ -204,67 +203,24 @@ class OwnResources:
 
     def _ingress_rules(self) -> tuple[IngressRule, ...]:
         place = self._workload.namespace, self._workload.name
-        targets = self._targets()
+        targets = self._ports.targets()
         return tuple(rule for rule in self._model.ingress.get(place, ()) if rule.port in targets)
 
-    # --- the application's ports
-
-    def inbound_ports(self) -> tuple[InboundPort, ...]:
-        """The target ports of the services that select the workload, each with one protocol: the
-        first service's by name, where several disagree.
-        """
-        return tuple(
-            InboundPort(
-                target, port.protocol.is_http, _local_name(port), self._connection_rate(target)
-            )
-            for target, port in sorted(self._targets().items())
-        )
-
-    def _targets(self) -> dict[int, ServicePort]:
-        found: dict[int, ServicePort] = {}
-        for port in self._service_ports():
-            if port.target_port:
-                found.setdefault(port.target_port, port)
-        return found
-
-    def _service_ports(self) -> list[ServicePort]:
-        place = self._workload.namespace, self._workload.name
-        return [self._model.services[name] for name in self._model.services_of.get(place, ())]
-
-    def _connection_rate(self, target: int) -> ConnectionRate | None:
-        """The limit of the first service by name that has one: a connection does not say which of
-        them it is for.
-        """
-        for port in self._service_ports():
-            limits = self._model.upstreams.get(port.name.service)
-            if port.target_port == target and limits and limits.tcp:
-                stat_prefix = f"inbound_{port.name.service}_{target}_{port.protocol}"
-                return ConnectionRate(limits.tcp, stat_prefix)
-        return None
+    # --- the application
 
     def local_clusters(self) -> dict[str, LocalCluster]:
         """By name."""
-        clusters: dict[str, LocalCluster] = {}
-        for target, port in self._targets().items():
-            address = SocketAddress(self._workload.app_ip, target)
-            http2 = port.protocol in (Protocol.GRPC, Protocol.HTTP2)
-            name = _local_name(port)
-            clusters[name] = LocalCluster(name, address, http2)
-            if port.protocol.is_http and not http2:
-                # gRPC also works on a port that is only said to be HTTP, as with OSM.
-                name += HTTP2_SUFFIX
-                clusters[name] = LocalCluster(name, address, http2=True)
-        return clusters
+        return self._ports.clusters()
 
     def inbound_routes(self, name: str) -> InboundRoutes | None:
         """The routes and access rules of one HTTP port, by `rds-inbound.<port>`."""
         number = names.parse_port(name, "rds-inbound")
-        port = next((p for p in self.inbound_ports() if p.port == number), None)
+        port = next((p for p in self._ports.inbound() if p.port == number), None)
         if port is None or not port.is_http:
             return None
         access = http_access(self._model, self._workload.identity, port.port)
-        behind = tuple(each.name for each in self._service_ports() if each.target_port == number)
-        has_http2 = port.cluster + HTTP2_SUFFIX in self.local_clusters()
+        behind = tuple(each.name for each in self._ports.services() if each.target_port == number)
+        has_http2 = port.cluster + HTTP2_SUFFIX in self._ports.clusters()
         return InboundRoutes(
             name=name,
             cluster=port.cluster,
@@ -281,24 +237,24 @@ class OwnResources:
         rule = next((rule for rule in self._ingress_rules() if rule.port == number), None)
         if rule is None:
             return IngressRoutes(name)
-        cluster = _local_name(self._targets()[number])
-        has_http2 = cluster + HTTP2_SUFFIX in self.local_clusters()
+        cluster = local_name(self._ports.targets()[number])
+        has_http2 = cluster + HTTP2_SUFFIX in self._ports.clusters()
         return IngressRoutes(name, cluster, cluster + HTTP2_SUFFIX if has_http2 else "", rule)
 
     # --- access
 
     def tcp_access(self, name: str) -> TcpAccess | None:
         """The access rules of one TCP port, by their name."""
-        return next((access for access in self._all_tcp_access() if access.name == name), None)
+        return next((access for access in self._tcp_access() if access.name == name), None)
 
     def gates(self, name: str) -> AccessGates:
         """What of TCP access is open."""
-        return AccessGates(name, open_gates(self._all_tcp_access()))
+        return AccessGates(name, open_gates(self._tcp_access()))
 
     def callers(self, name: str, bundle: bytes) -> CallersSecret | None:
         """Whose certificates a TCP port of the workload accepts: those of its rules' sources."""
         number = names.parse_port(name, "tcp-callers")
-        access = next((a for a in self._all_tcp_access() if a.port == number), None)
+        access = next((each for each in self._tcp_access() if each.port == number), None)
         if access is None:
             return None
         return CallersSecret(
@@ -309,38 +265,5 @@ class OwnResources:
             tuple(sorted({source for rule in access.rules for source in rule.sources})),
         )
 
-    def _all_tcp_access(self) -> tuple[TcpAccess, ...]:
-        return tuple(
-            tcp_access(self._model, self._workload.identity, port.port)
-            for port in self.inbound_ports()
-            if not port.is_http
-        )
-
-
-def http_access(model: AnyModel, destination: Identity, port: int) -> HttpAccess:
-    """The rules for HTTP to one port of an identity's workloads."""
-    if model.settings.permissive:
-        return HttpAccess(permissive=True)
-    rules = _rules(model, destination, port)
-    return HttpAccess(False, tuple(rule for rule in rules if rule.http is not None))
-
-
-def tcp_access(model: AnyModel, destination: Identity, port: int) -> TcpAccess:
-    """The rules for TCP to one port of an identity's workloads."""
-    rules = _rules(model, destination, port)
-    return TcpAccess(
-        name=names.tcp_access(port),
-        port=port,
-        trust_domain=model.settings.trust_domain,
-        permissive=model.settings.permissive,
-        rules=tuple(rule for rule in rules if rule.http is None),
-    )
-
-
-def _rules(model: AnyModel, destination: Identity, port: int) -> tuple[AccessRule, ...]:
-    rules = model.access.get(destination, ())
-    return tuple(rule for rule in rules if not rule.ports or port in rule.ports)
-
-
-def _local_name(port: ServicePort) -> str:
-    return port.cluster_name + LOCAL_SUFFIX
+    def _tcp_access(self) -> tuple[TcpAccess, ...]:
+        return all_tcp_access(self._model, self._workload.identity, self._ports.inbound())

@@ -22,6 +22,7 @@ from osm.core.envoy.egress_cluster import (
     build_original_cluster,
 )
 from osm.core.envoy.endpoint import Endpoints, build_endpoints
+from osm.core.envoy.extension_cluster import ExtensionCluster, build_extension_cluster
 from osm.core.envoy.inbound import InboundListener, build_inbound_listener
 from osm.core.envoy.ingress import (
     IngressListener,
@@ -66,6 +67,7 @@ _BUILDERS: dict[type, Callable[[Any], Message]] = {
     LocalCluster: build_local_cluster,
     HostCluster: build_host_cluster,
     OriginalCluster: build_original_cluster,
+    ExtensionCluster: build_extension_cluster,
     NowhereCluster: build_nowhere_cluster,
     Endpoints: build_endpoints,
     OutboundListener: build_outbound_listener,
