@@ -45,6 +45,11 @@ web-test: .venv/web web ## Test the page: its own units, then in a real Chromium
 	$(BIN)/python hatch_build.py npm test
 	$(BIN)/pytest tests/web $(ARGS)
 
+.PHONY: test-api
+test-api: .venv/dev ## Test with a real Kubernetes control plane, which is built once (ten minutes)
+	$(BIN)/python -m tests.kubernetes
+	$(BIN)/pytest tests/api $(ARGS)
+
 .PHONY: golden
 golden: .venv/dev ## Write the golden files anew; look at the difference before you commit it
 	$(BIN)/pytest --update-golden -p no:randomly tests/unit -k golden $(ARGS)
@@ -92,7 +97,7 @@ lock: .venv/python ## Lock the dependencies again; ARGS=--upgrade for new versio
 	@set -e; lock() { echo "locking $$1"; build/lock/bin/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		$(ARGS) --output-file "$$@"; }; \
-	lock constraints.txt pyproject.toml --extra local --group install; \
+	lock constraints.txt pyproject.toml --extra local --extra kubernetes --group install; \
 	lock constraints-dev.txt --group dev --constraints constraints.txt; \
 	lock constraints-web.txt --group web --constraints constraints.txt --constraints constraints-dev.txt; \
 	lock constraints-bench.txt --group bench --constraints constraints.txt --constraints constraints-dev.txt; \

@@ -1,0 +1,46 @@
+"""One real control plane of Kubernetes for all tests of this tier, a namespace for each test."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+from tests.kubernetes.control_plane import ControlPlane, control_plane
+from tests.kubernetes.fault_proxy import FaultProxy, fault_proxy
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ControlPlane]:
+    async with control_plane(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def proxy(cluster: ControlPlane) -> AsyncIterator[FaultProxy]:
+    async with fault_proxy(cluster) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def namespace(cluster: ControlPlane) -> AsyncIterator[str]:
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    await cluster.kubectl("create", "namespace", name)
+    yield name
+    await cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+async def eventually(
+    condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 15.0
+) -> float:
+    """Wait until a condition holds; returns how long that took in seconds."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while True:
+        holds = condition()
+        if isinstance(holds, Awaitable):
+            holds = await holds
+        if holds:
+            return loop.time() - started
+        assert loop.time() - started < within, f"not within {within} s: {what}"
+        await asyncio.sleep(0.05)

@@ -1,0 +1,200 @@
+"""The copy of a cluster's objects is right whatever the API server and the network do (rows K)."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.fault_proxy import Fault, FaultProxy
+
+from .conftest import eventually
+from .watching import Copy, in_the_cluster, watching
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SERVICES = ("services",)
+
+
+def service(name: str, port: int = 80, kind: str = "Service") -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": {"ports": [{"port": port}], "selector": {"app": name}},
+        }
+    )
+
+
+async def apply(cluster: ControlPlane, namespace: str, *objects: str) -> None:
+    text = "\n---\n".join(objects)
+    await cluster.kubectl("apply", "-n", namespace, "-f", "-", text=text)
+
+
+async def same(cluster: ControlPlane, copy: Copy, namespace: str) -> bool:
+    """Whether the copy has exactly the services of a namespace, in their present form."""
+    there = await in_the_cluster(cluster, "services", namespace)
+    here = {
+        key.name: int(manifest.object.metadata.resource_version)
+        for key, manifest in copy.objects.items()
+        if (key.kind, key.namespace) == ("Service", namespace)
+    }
+    return there == here
+
+
+async def test_objects_appear_change_and_go(cluster: ControlPlane, namespace: str) -> None:
+    async with watching(cluster.kubeconfig, ("services", "namespaces", "pods")) as copy:
+        await eventually(lambda: copy.changes > 0, "the first change")
+        await apply(cluster, namespace, service("a"), service("b"))
+        await eventually(lambda: copy.names("Service", namespace) == ["a", "b"], "both")
+        await apply(cluster, namespace, service("a", 81))
+        await eventually(lambda: same(cluster, copy, namespace), "the new form")
+        await cluster.kubectl("delete", "service", "a", "-n", namespace)
+        await eventually(lambda: copy.names("Service", namespace) == ["b"], "it is gone")
+        assert copy.source.reflectors["services"].lists == 1
+
+
+async def test_nothing_is_told_before_all_kinds_are_known(
+    cluster: ControlPlane, proxy: FaultProxy
+) -> None:
+    held = asyncio.Event()
+    proxy.choose = lambda asked: (
+        Fault(status=500) if asked.path.endswith("/pods") and not held.is_set() else None
+    )
+    async with watching(proxy.kubeconfig, ("services", "pods")) as copy:
+        await asyncio.sleep(2)
+        assert copy.changes == 0
+        held.set()
+        await eventually(lambda: copy.changes > 0, "the first change")
+        assert copy.names("Service", "default") == ["kubernetes"]
+
+
+async def test_an_api_server_that_is_killed_takes_nothing_away(
+    cluster: ControlPlane, namespace: str
+) -> None:
+    async with watching(cluster.kubeconfig, SERVICES) as copy:
+        await apply(cluster, namespace, service("a"))
+        await eventually(lambda: copy.names("Service", namespace) == ["a"], "it is there")
+        lists, copy.fewest = copy.source.reflectors["services"].lists, -1
+        await cluster.stop("kube-apiserver", signal.SIGKILL)
+        await asyncio.sleep(3)
+        await cluster.start("kube-apiserver")
+        await apply(cluster, namespace, service("b"))
+        await eventually(lambda: copy.names("Service", namespace) == ["a", "b"], "it goes on")
+        assert copy.fewest >= 2 and not copy.backwards
+        assert copy.source.reflectors["services"].lists - lists <= 1
+
+
+async def test_a_version_that_is_too_old_is_listed_again_and_nothing_is_lost(
+    cluster: ControlPlane, proxy: FaultProxy, namespace: str
+) -> None:
+    gone = json.dumps(
+        {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
+    ).encode()
+    async with watching(proxy.kubeconfig, SERVICES) as copy:
+        await eventually(lambda: copy.changes > 0, "the first change")
+        for number in range(3):
+            forged = [Fault(forged=gone)]
+            proxy.choose = lambda asked, forged=forged: (  # type: ignore[misc]
+                forged.pop() if asked.is_watch and not asked.is_list and forged else None
+            )
+            proxy.cut_all()
+            await eventually(lambda forged=forged: not forged, "the watch was refused")  # type: ignore[misc]
+            await apply(cluster, namespace, service(f"s{number}"))
+            await cluster.kubectl("delete", "service", f"s{number}", "-n", namespace)
+            await apply(cluster, namespace, service(f"t{number}"))
+            await eventually(lambda: same(cluster, copy, namespace), "all the same")
+        assert copy.source.reflectors["services"].lists == 4
+
+
+async def test_watches_that_are_cut_go_on_without_a_list(
+    cluster: ControlPlane, proxy: FaultProxy, namespace: str
+) -> None:
+    proxy.choose = lambda asked: (
+        Fault(cut_after_s=0.3) if asked.is_watch and not asked.is_list else None
+    )
+    async with watching(proxy.kubeconfig, SERVICES) as copy:
+        await eventually(lambda: copy.changes > 0, "the first change")
+        for number in range(10):
+            await apply(cluster, namespace, service(f"s{number}"))
+        await eventually(lambda: same(cluster, copy, namespace), "all the same")
+        assert copy.source.reflectors["services"].lists == 1
+        assert sum(asked.is_list for asked in proxy.asked) == 1
+
+
+async def test_a_connection_that_is_silently_dead_is_found(
+    cluster: ControlPlane,
+    proxy: FaultProxy,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a tenth of the product's times, which find it within 53 s."""
+    monkeypatch.setattr("osm.kubernetes.reflector.WATCH_S", (3.5, 4.5))
+    monkeypatch.setattr("osm.kubernetes.reflector.SILENCE_S", 0.8)
+    faults = [Fault(mute_after_s=0.0)]
+    proxy.choose = lambda asked: (
+        faults.pop() if asked.is_watch and not asked.is_list and faults else None
+    )
+    async with watching(proxy.kubeconfig, SERVICES) as copy:
+        await eventually(lambda: copy.changes > 0 and not faults, "a mute watch")
+        await apply(cluster, namespace, service("a"))
+        await asyncio.sleep(1)
+        assert copy.names("Service", namespace) == []
+        await eventually(lambda: copy.names("Service", namespace) == ["a"], "found", within=8)
+
+
+async def test_a_server_that_is_overloaded_is_left_alone(
+    cluster: ControlPlane, proxy: FaultProxy
+) -> None:
+    proxy.choose = lambda _: Fault(status=429, retry_after_s=1)
+    async with watching(proxy.kubeconfig, SERVICES) as copy:
+        await asyncio.sleep(8)
+        assert copy.changes == 0 and len(proxy.asked) <= 8
+        proxy.choose = lambda _: None
+        await eventually(lambda: copy.changes > 0, "the first change")
+
+
+async def test_kinds_may_come_and_go(cluster: ControlPlane, namespace: str) -> None:
+    crd = json.dumps(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "tcproutes.specs.smi-spec.io"},
+            "spec": {
+                "group": "specs.smi-spec.io",
+                "scope": "Namespaced",
+                "names": {"kind": "TCPRoute", "plural": "tcproutes", "singular": "tcproute"},
+                "versions": [
+                    {
+                        "name": "v1alpha4",
+                        "served": True,
+                        "storage": True,
+                        "schema": {
+                            "openAPIV3Schema": {
+                                "type": "object",
+                                "x-kubernetes-preserve-unknown-fields": True,
+                            }
+                        },
+                    }
+                ],
+            },
+        }
+    )
+    route = json.dumps(
+        {
+            "apiVersion": "specs.smi-spec.io/v1alpha4",
+            "kind": "TCPRoute",
+            "metadata": {"name": "r"},
+            "spec": {"matches": {"ports": [8080]}},
+        }
+    )
+    async with watching(cluster.kubeconfig, ("services", "tcproutes")) as copy:
+        await eventually(lambda: copy.changes > 0, "the first change, without the kind")
+        assert "tcproutes" in copy.source.problems
+        await cluster.kubectl("apply", "-f", "-", text=crd)
+        await cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        await apply(cluster, namespace, route)
+        await eventually(lambda: copy.names("TCPRoute", namespace) == ["r"], "used", within=30)
+        await cluster.kubectl("delete", "crd", "tcproutes.specs.smi-spec.io")
+        await eventually(lambda: copy.names("TCPRoute", namespace) == [], "gone", within=30)
