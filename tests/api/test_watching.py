@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
-from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.control_plane import ControlPlane, control_plane
 from tests.kubernetes.fault_proxy import Fault, FaultProxy
 
 from .conftest import eventually
@@ -198,3 +200,73 @@ async def test_kinds_may_come_and_go(cluster: ControlPlane, namespace: str) -> N
         await eventually(lambda: copy.names("TCPRoute", namespace) == ["r"], "used", within=30)
         await cluster.kubectl("delete", "crd", "tcproutes.specs.smi-spec.io")
         await eventually(lambda: copy.names("TCPRoute", namespace) == [], "gone", within=30)
+
+
+async def test_lists_come_in_pages_from_a_server_that_cannot_stream_them(
+    cluster: ControlPlane,
+    proxy: FaultProxy,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("osm.kubernetes.reflector.PAGE", 2)
+    proxy.choose = lambda asked: Fault(status=422) if "sendInitialEvents" in asked.query else None
+    await apply(cluster, namespace, *(service(f"s{number}") for number in range(7)))
+    async with watching(proxy.kubeconfig, SERVICES) as copy:
+        await eventually(lambda: same(cluster, copy, namespace), "all of them")
+        assert sum("continue" in asked.query for asked in proxy.asked) >= 3
+        await apply(cluster, namespace, service("late"))
+        await eventually(lambda: same(cluster, copy, namespace), "and what comes later")
+
+
+async def test_a_server_that_is_behind_takes_nothing_back(
+    cluster: ControlPlane, proxy: FaultProxy, namespace: str
+) -> None:
+    """Sieve's stale state: a list that is older than what was seen already."""
+    await apply(cluster, namespace, service("old"))
+    old = (await cluster.kubectl("get", "--raw", "/api/v1/services")).encode()
+    await apply(cluster, namespace, service("old", 81), service("new"))
+    async with watching(proxy.kubeconfig, SERVICES) as copy:
+        await eventually(lambda: same(cluster, copy, namespace), "the present")
+        copy.fewest = -1
+        proxy.choose = lambda asked: (
+            Fault(status=422)
+            if "sendInitialEvents" in asked.query
+            else Fault(answer=old)
+            if asked.is_list
+            else Fault(status=410)
+        )
+        proxy.cut_all()
+        await eventually(
+            lambda: sum(a.is_list for a in proxy.asked) >= 4, "it was told of the past"
+        )
+        assert copy.fewest in (-1, len(copy.objects)) and not copy.backwards
+        proxy.choose = lambda _: None
+        await apply(cluster, namespace, service("newest"))
+        await eventually(lambda: same(cluster, copy, namespace), "the present again")
+        assert not copy.backwards
+
+
+async def test_a_cluster_that_was_restored_from_a_backup_is_believed_in_the_end(
+    tmp_path: Path,
+) -> None:
+    async with control_plane(tmp_path) as cluster:
+        await apply(cluster, "default", service("kept"))
+        await cluster.stop("kube-apiserver")
+        await cluster.stop("etcd", signal.SIGTERM)
+        shutil.copytree(tmp_path / "etcd", tmp_path / "backup")
+        await cluster.start("etcd")
+        await cluster.start("kube-apiserver")
+        async with watching(cluster.kubeconfig, SERVICES) as copy:
+            for number in range(5):
+                await apply(cluster, "default", service("lost", 80 + number))
+            await eventually(lambda: same(cluster, copy, "default"), "all of them")
+            await cluster.stop("kube-apiserver")
+            await cluster.stop("etcd")
+            shutil.rmtree(tmp_path / "etcd")
+            shutil.copytree(tmp_path / "backup", tmp_path / "etcd")
+            await cluster.start("etcd")
+            await cluster.start("kube-apiserver")
+            await eventually(lambda: same(cluster, copy, "default"), "the past", within=60)
+            assert copy.names("Service", "default") == ["kept", "kubernetes"]
+            await apply(cluster, "default", service("next"))
+            await eventually(lambda: same(cluster, copy, "default"), "and what comes")

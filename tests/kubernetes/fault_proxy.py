@@ -34,12 +34,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What happens to a request. `status`: it is answered with this; `forged`: a watch is, with this
-    event; `cut_after_s`: the connection ends; `mute_after_s`: it says no more, and does not end.
+    """What happens to a request. `status`: it is refused with this; `answer`: it is answered with
+    this; `forged`: a watch is, with this event; `cut_after_s`: the connection ends; `mute_after_s`:
+    it says no more, and does not end; `refuse`: nobody answers.
     """
 
     status: int = 0
     retry_after_s: int = 0
+    answer: bytes = b""
     forged: bytes = b""
     cut_after_s: float | None = None
     mute_after_s: float | None = None
@@ -81,8 +83,8 @@ class FaultProxy:
                 writer.write(_refusal(fault.status, fault.retry_after_s))
                 await writer.drain()
                 return
-            if fault.forged:
-                writer.write(_event(fault.forged))
+            if fault.answer or fault.forged:
+                writer.write(_answer(fault.answer or fault.forged + b"\n"))
                 await writer.drain()
                 return
             await self._forward(head, reader, writer, fault)
@@ -165,9 +167,9 @@ def _refusal(status: int, retry_after_s: int) -> bytes:
     return head.encode() + body
 
 
-def _event(line: bytes) -> bytes:
+def _answer(body: bytes) -> bytes:
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(line) + 1}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
-    return head.encode() + line + b"\n"
+    return head.encode() + body

@@ -30,7 +30,11 @@ class Status(Exception):
 
 
 class Unreachable(Exception):
-    """No answer, or half of one."""
+    """No answer, or half of one. `away`: there was nobody to connect to."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.away = isinstance(error, httpx2.ConnectError)
 
 
 class _StatusBody(msgspec.Struct, frozen=True):
@@ -88,7 +92,7 @@ class ApiServer:
                 method, path, params=dict(parameters or {}), content=content, headers=headers
             )
         except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            raise Unreachable(error) from error
         if answer.is_error:
             raise _status(answer.status_code, answer.content, answer.headers)
         return answer.content
@@ -98,14 +102,18 @@ class ApiServer:
         """The lines of a watch, each an event. Raises `Status` and `Unreachable`."""
         try:
             async with self._client.stream(
-                "GET", path, params={"watch": "true", **parameters}
+                "GET",
+                path,
+                params={"watch": "true", **parameters},
+                # How long nothing may be said, whoever watches knows.
+                timeout=httpx2.Timeout(REQUEST_LIMIT_S, read=None),
             ) as answer:
                 if answer.is_error:
                     body = await answer.aread()
                     raise _status(answer.status_code, body, answer.headers)
                 yield _lines(answer)
         except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            raise Unreachable(error) from error
 
 
 async def _lines(answer: httpx2.Response) -> AsyncIterator[bytes]:

@@ -15,6 +15,7 @@ import structlog
 
 from osm.kit.backoff import Backoff
 from osm.kubernetes.api_server import ApiServer, Status, Unreachable
+from osm.kubernetes.messages import Event, Object, Page
 
 log = structlog.get_logger("osm.kubernetes")
 
@@ -30,7 +31,7 @@ LIST_PAUSE_S = 5.0
 """Between two lists of one kind, but for the first."""
 ABSENT_POLL_S = 15.0
 """How often it is asked for a kind that nobody serves: its CRD may come."""
-STALE_LIMIT_S = 20.0
+STALE_LIMIT_S = 15.0
 """A list that is older than what was seen is that of a server behind the others; after so long of
 nothing else, the cluster was restored from a backup."""
 GONE = 410
@@ -63,36 +64,6 @@ class Sink(Protocol):
     def synced(self, resource: Resource, problem: str) -> None:
         """The copy is whole; or, with a problem, it is as whole as it can be for now."""
         ...
-
-
-class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    annotations: dict[str, str] = {}
-
-
-class _Object(msgspec.Struct, frozen=True):
-    metadata: _Metadata = _Metadata()
-    code: int = 0
-    reason: str = ""
-    message: str = ""
-
-
-class _Event(msgspec.Struct, frozen=True):
-    type: str
-    object: msgspec.Raw
-
-
-class _ListMetadata(msgspec.Struct, frozen=True, rename="camel"):
-    resource_version: str = ""
-    continue_: str = msgspec.field(name="continue", default="")
-
-
-class _Page(msgspec.Struct, frozen=True):
-    metadata: _ListMetadata
-    items: list[msgspec.Raw] = []
 
 
 class _Stale(Exception):
@@ -135,6 +106,8 @@ class Reflector:
         """Whether the server can send a list as a watch."""
         self._listed_at = -LIST_PAUSE_S
         self._stale_since: float | None = None
+        self._was_away = False
+        """Nobody was there: whoever comes back may have been restored from a backup."""
         self._failures = 0
         self._backoff = Backoff(base_s=0.5, ceiling_s=LIST_PAUSE_S)
 
@@ -143,6 +116,8 @@ class Reflector:
         loop = asyncio.get_running_loop()
         while True:
             try:
+                if self._was_away:
+                    await self._check_ahead()
                 if not self._version:
                     await self._list(loop)
                 await self._watch(loop)
@@ -154,6 +129,7 @@ class Reflector:
             except _Stale:
                 await asyncio.sleep(LIST_PAUSE_S / 2)
             except (Unreachable, TimeoutError, msgspec.MsgspecError) as error:
+                self._was_away |= isinstance(error, Unreachable) and error.away
                 log.debug("watch failed", resource=self.resource.plural, error=str(error))
                 await self._pause()
 
@@ -216,8 +192,8 @@ class Reflector:
             timeoutSeconds=str(int(10 * SILENCE_S)),
         ) as lines:
             async for line in lines:
-                event = msgspec.json.decode(line, type=_Event)
-                said = msgspec.json.decode(event.object, type=_Object)
+                event = msgspec.json.decode(line, type=Event)
+                said = msgspec.json.decode(event.object, type=Object)
                 meta = said.metadata
                 match event.type:
                     case "BOOKMARK":
@@ -229,7 +205,7 @@ class Reflector:
                         found.pop((meta.namespace, meta.name), None)
                     case _:
                         found[meta.namespace, meta.name] = bytes(event.object)
-        raise Unreachable("the list ended before its end")
+        raise Unreachable(EOFError("the list has no end"))
 
     async def _paged(self) -> tuple[dict[Name, bytes], int]:
         found: dict[Name, bytes] = {}
@@ -237,10 +213,10 @@ class Reflector:
         while True:
             parameters = {"limit": str(PAGE), **({"continue": token} if token else {})}
             page = msgspec.json.decode(
-                await self._server.get(self.resource.path, **parameters), type=_Page
+                await self._server.get(self.resource.path, **parameters), type=Page
             )
             for item in page.items:
-                meta = msgspec.json.decode(item, type=_Object).metadata
+                meta = msgspec.json.decode(item, type=Object).metadata
                 found[meta.namespace, meta.name] = bytes(item)
             token = page.metadata.continue_
             if not token:
@@ -251,7 +227,7 @@ class Reflector:
         applied: dict[Name, bytes] = {}
         known: dict[Name, Known] = {}
         for name, content in found.items():
-            meta = msgspec.json.decode(content, type=_Object).metadata
+            meta = msgspec.json.decode(content, type=Object).metadata
             known[name] = Known(meta.uid, int(meta.resource_version or 0))
             if known[name] != self.known.get(name):
                 applied[name] = content
@@ -264,21 +240,31 @@ class Reflector:
 
     async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         seconds = self._rng.uniform(*WATCH_S)
-        async with asyncio.timeout(seconds + SILENCE_S):
-            async with self._server.watch(
+        started = loop.time()
+        async with (
+            asyncio.timeout(seconds + SILENCE_S),
+            self._server.watch(
                 self.resource.path,
                 resourceVersion=str(self._version),
                 allowWatchBookmarks="true",
                 timeoutSeconds=str(int(seconds)),
-            ) as lines:
-                started = loop.time()
-                async for line in lines:
-                    self._take(msgspec.json.decode(line, type=_Event))
+            ) as lines,
+        ):
+            async for line in lines:
+                self._take(msgspec.json.decode(line, type=Event))
         if loop.time() - started < 1.0:
             await self._pause()  # a server that ends each watch at once
 
-    def _take(self, event: _Event) -> None:
-        said = msgspec.json.decode(event.object, type=_Object)
+    async def _check_ahead(self) -> None:
+        """Have a list when the server is not as far as what was seen. A watch would say nothing."""
+        body = await self._server.get(self.resource.path, limit="1")
+        version = int(msgspec.json.decode(body, type=Page).metadata.resource_version)
+        if version < self._version:
+            self._version = 0
+        self._was_away = False
+
+    def _take(self, event: Event) -> None:
+        said = msgspec.json.decode(event.object, type=Object)
         if event.type == "ERROR":
             raise Status(said.code, said.reason, said.message)
         meta = said.metadata
