@@ -38,6 +38,7 @@ unit: .venv/dev ## Run the fast, pure tests; ARGS='-k split'
 
 .PHONY: mesh
 mesh: .venv/dev ## Run the tests with real Envoys and real traffic
+	@$(BIN)/python -m tests.servers
 	$(BIN)/pytest tests/mesh $(ARGS)
 
 .PHONY: web-test

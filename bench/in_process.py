@@ -18,7 +18,7 @@ from osm.core.model.recorded import RecordedModel
 from osm.core.xds import types
 from osm.core.xds.distribution import Distribution, Outcome
 
-OPTIONS = CompileOptions(require_monitored_label=False)
+OPTIONS = CompileOptions(require_monitored_label=False, placement=True)
 PRESENT = Present({}, b"")
 REPLICAS = 5
 USED = 10

@@ -5,13 +5,14 @@ Kubernetes are two sets of adapters.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from osm.core.api.manifest import Key, Manifest
 from osm.core.explain.explanation import Explanation, Question
+from osm.core.explain.refusal import Refusal
 from osm.core.explain.view import MeshView
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.origin import Finding
@@ -50,6 +51,9 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 class Issuer(Protocol):
     """Signs certificates: Tresor, Vault, cert-manager."""
+
+    leaf_validity: timedelta
+    """How long certificates of workloads are valid that are issued from now on."""
 
     async def issue(self, who: Identity | ProxyIdentity) -> KeyPair:
         """A new key and certificate for a workload's identity, or a proxy's bootstrap certificate."""
@@ -125,6 +129,10 @@ class MeshApi(Protocol):
     async def delete(self, keys: Sequence[Key]) -> Sequence[AppliedObject]: ...
 
     def explain(self, question: Question) -> Explanation: ...
+
+    def explain_refusal(self, refusal: Refusal) -> Explanation:
+        """Why something was refused, and whether it would be now."""
+        ...
 
     async def proxy_admin(self, proxy: str, path: str) -> bytes:
         """The answer of a proxy's admin interface to GET `path`. `proxy` is `[ns/]workload`."""

@@ -15,4 +15,5 @@ def main() -> None:
     sys.stdout.write(f"Kubernetes {VERSION} is there ({time.monotonic() - started:.0f} s)\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,13 @@
 """A small network with a proxy in it and servers that belong to no mesh, for one test.
 
 `python -m tests.mesh.beyond DIRECTORY COMMAND…` makes namespaces of its own and becomes the command
-there, a proxy. A child serves: servers on every address of 240.1.0.0/16, and at DIRECTORY/beyond.sock
-an application that connects where it is told. Only what this application opens is redirected to the
-proxy, so that the proxy itself gets out, as where OSM redirects by user.
+there, a proxy. A child serves: servers on every address of 198.18.0.0/15, an application at
+DIRECTORY/beyond.sock that connects where it is told, and a gateway at DIRECTORY/out.sock. Only what
+this application opens is redirected to the proxy, so that the proxy itself gets out, as where OSM
+redirects by user.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -25,11 +27,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from osm.local import namespaces, network
+from osm.local.gateway import Gateway
 
 APPLICATION = "240.0.0.50"
 HTTP_PORTS, TLS_PORTS, ECHO_PORTS, GREETING_PORTS = (80, 8080, 8081), (443,), (5432, 9000), (25,)
-NAMES = {"outside.test": "240.1.0.1", "inner.test": "240.1.0.2", "far.test": "240.1.7.7"}
-SOCKET = "beyond.sock"
+NAMES = {"outside.test": "198.18.0.1", "inner.test": "198.18.0.2", "far.test": "198.18.7.7"}
+SOCKET, GATEWAY = "beyond.sock", "out.sock"
 
 
 def main() -> NoReturn:
@@ -52,6 +55,7 @@ def _enter(directory: Path) -> None:
     namespaces.mount(str(hosts), "/etc/hosts", flags=namespaces.MS_BIND)
     network.bring_up_loopback()
     network.make_local("240.0.0.0", 4)
+    network.make_local("198.18.0.0", 15)
     data, last = _redirect_of(APPLICATION, 15001)
     network._talk(network._NETLINK_NETFILTER, data, last)
     Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
@@ -88,7 +92,7 @@ def _redirect_of(source: str, port: int) -> tuple[bytes, int]:
 
 
 def _serve(directory: Path) -> NoReturn:
-    context = _certificate(directory)
+    context = certificate(directory)
     for ports, answer in (
         (HTTP_PORTS, _answer_http),
         (TLS_PORTS, lambda c: _answer_http(context.wrap_socket(c, server_side=True))),
@@ -98,10 +102,16 @@ def _serve(directory: Path) -> NoReturn:
         for port in ports:
             listening = socket.create_server(("0.0.0.0", port))
             threading.Thread(target=_accept, args=(listening, answer), daemon=True).start()
+    threading.Thread(target=asyncio.run, args=(_open_gateway(directory),), daemon=True).start()
     commands = socket.socket(socket.AF_UNIX)
     commands.bind(str(directory / SOCKET))
     commands.listen(50)
     _accept(commands, _obey)
+
+
+async def _open_gateway(directory: Path) -> None:
+    async with Gateway(directory / GATEWAY, tuple):
+        await asyncio.Event().wait()
 
 
 def _accept(listening: socket.socket, answer: Any) -> NoReturn:
@@ -156,7 +166,8 @@ def _obey(connection: socket.socket) -> None:
     connection.sendall(json.dumps([outcome, text]).encode())
 
 
-def _certificate(directory: Path) -> ssl.SSLContext:
+def certificate(directory: Path) -> ssl.SSLContext:
+    """What a server of `outside.test` shows; nobody has signed it but itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outside.test")])
     now = datetime.now(UTC)

@@ -178,7 +178,7 @@ async def local_mesh(
     state: Path,
     *,
     isolation: str = "auto",
-    leaf_validity: timedelta = timedelta(hours=24),
+    leaf_validity: timedelta | None = None,
 ) -> AsyncIterator[MeshUnderTest]:
     """Run a mesh on the YAML of a directory. `state` takes the place of the user's state directory."""
     name = f"t{uuid.uuid4().hex[:8]}"

@@ -19,6 +19,7 @@ from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.core.envoy.bootstrap import Bootstrap, build_bootstrap
 from osm.core.envoy.cluster import NOWHERE, LocalCluster, build_local_cluster
 from osm.core.envoy.filters.traffic_metrics import SourceLabels
+from osm.core.envoy.observation import Observation
 from osm.core.envoy.route import OutboundHost, OutboundRule, build_outbound_host
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.origin import Origin
@@ -28,7 +29,7 @@ from osm.core.xds.resource import Resource, encode_response, make_resource
 from osm.local.proxy import ADMIN_SOCKET, ask_admin, envoy_binary
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-SOURCE = SourceLabels("default", "Deployment", "client", "client-0")
+SOURCE = Observation(SourceLabels("default", "Deployment", "client", "client-0"))
 ORIGIN = Origin("Service", "default", "shop", "spec")
 ROUTES = "rds-outbound.80"
 DRAIN_S = 1

@@ -19,6 +19,7 @@ from osm.ads.grpc_transport import GrpcTransport
 from osm.ads.server import DISCOVERY, AdsServer
 from osm.core.api.manifest import Key
 from osm.core.compile.build import Compiler
+from osm.core.compile.options import CompileOptions
 from osm.core.envoy.bootstrap import (
     CERTIFICATE_FILE,
     TRUST_FILE,
@@ -50,7 +51,8 @@ Call: TypeAlias = "grpc.aio.StreamStreamCall[bytes, bytes]"
 class Serving:
     """A control plane that serves."""
 
-    def __init__(self, directory: Path, *parts: Part) -> None:
+    def __init__(self, directory: Path, *parts: Part, options: CompileOptions = LOCAL) -> None:
+        self._options = options
         self._directory = directory
         self._runs = 0
         self.address = self._next_address()
@@ -71,7 +73,7 @@ class Serving:
 
     def renew_plane(self, *parts: Part) -> None:
         """Begin with a control plane that knows nothing of what was before."""
-        self.compiler = Compiler(LOCAL)
+        self.compiler = Compiler(self._options)
         self.plane = ControlPlane(self.compiler.model, self.tresor.trust_bundle)
         self.keys = set()
         self.publish(*parts)

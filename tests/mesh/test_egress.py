@@ -4,21 +4,33 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from unittest.mock import ANY
 
+import msgspec
+import pytest
 import yaml
 
 from osm.local.proxy import ask_admin
-from osm.testing.builders import Part, egress, http_group, mesh_config, pod, service, upstream
+from osm.testing.builders import (
+    LOCAL,
+    Part,
+    egress,
+    http_group,
+    mesh_config,
+    pod,
+    service,
+    upstream,
+)
 
-from .beyond import SOCKET
+from .beyond import GATEWAY, SOCKET
 from .harness import local_mesh, puppet
 from .serving import Serving
 
-OUTSIDE, INNER, FAR = "240.1.0.1", "240.1.0.2", "240.1.7.7"
+OUTSIDE, INNER, FAR = "198.18.0.1", "198.18.0.2", "198.18.7.7"
 MESH: tuple[Part, ...] = (
     pod("client", ip="240.0.0.50"),
     pod("shop", ip="240.0.0.51"),
@@ -26,7 +38,7 @@ MESH: tuple[Part, ...] = (
         "shop",
         {"port": 80, "name": "http", "targetPort": 7001},
         {"port": 5432, "name": "tcp-db", "targetPort": 7002},
-        ip="240.9.0.1",
+        ip="198.19.0.1",
     ),
 )
 PATIENCE_S = 10.0
@@ -81,9 +93,20 @@ class Application:
         return int(head.split()[1]), body
 
 
+Start = Callable[..., AbstractAsyncContextManager[Application]]
+
+
+@pytest.fixture(params=["directly", "by a gateway"])
+def application(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
+    """An application whose proxy gets out by itself, or as pods do that have networks of their own."""
+    gateway = "" if request.param == "directly" else str(tmp_path / "client" / GATEWAY)
+    return partial(_application, tmp_path, gateway)
+
+
 @asynccontextmanager
-async def application(directory: Path, *parts: Part) -> AsyncIterator[Application]:
-    serving = Serving(directory, *MESH, *parts)
+async def _application(directory: Path, gateway: str, *parts: Part) -> AsyncIterator[Application]:
+    options = msgspec.structs.replace(LOCAL, gateway=gateway)
+    serving = Serving(directory, *MESH, *parts, options=options)
     proxy = directory / "client"
     proxy.mkdir()
     through = (sys.executable, "-m", "tests.mesh.beyond", str(proxy))
@@ -96,8 +119,8 @@ async def application(directory: Path, *parts: Part) -> AsyncIterator[Applicatio
         yield Application(proxy, serving)
 
 
-async def test_http_leaves_by_host_port_path_and_method(tmp_path: Path) -> None:
-    async with application(tmp_path) as app:
+async def test_http_leaves_by_host_port_path_and_method(application: Start) -> None:
+    async with application() as app:
         assert (await app.get("outside.test"))[0] == 404
         await app.publish(egress("e", ["client"], ["http:80"], "outside.test"))
         assert await app.get("outside.test", "/get") == (
@@ -125,9 +148,9 @@ async def test_http_leaves_by_host_port_path_and_method(tmp_path: Path) -> None:
         assert (await app.get("outside.test", "/get"))[0] == 404
 
 
-async def test_http_keeps_to_the_ranges_of_its_egress(tmp_path: Path) -> None:
-    ranged = egress("e", ["client"], ["http:8080"], "inner.test", ranges=["240.1.0.0/24"])
-    async with application(tmp_path, ranged) as app:
+async def test_http_keeps_to_the_ranges_of_its_egress(application: Start) -> None:
+    ranged = egress("e", ["client"], ["http:8080"], "inner.test", ranges=["198.18.0.0/24"])
+    async with application(ranged) as app:
         assert (await app.get("inner.test", ip=INNER, port=8080))[1].startswith(INNER)
         status, why = await app.get("inner.test", ip=FAR, port=8080)
         assert status == 403 and f"no Egress has the address {FAR}:8080" in why
@@ -136,38 +159,38 @@ async def test_http_keeps_to_the_ranges_of_its_egress(tmp_path: Path) -> None:
         assert (await app.get("inner.test", ip=FAR, port=8080))[0] == 200
 
 
-async def test_https_leaves_by_server_name(tmp_path: Path) -> None:
+async def test_https_leaves_by_server_name(application: Start) -> None:
     named = egress("e", ["client"], ["https:443"], "outside.test", "*.wild.test")
-    async with application(tmp_path, named) as app:
+    async with application(named) as app:
         for name in ("outside.test", "a.wild.test", "a.b.wild.test"):
             assert (await app.get("x", port=443, sni=name))[0] == 200, name
         for name in ("inner.test", "wild.test", "notoutside.test"):
             assert await app.get("x", port=443, sni=name) == (0, "closed"), name
         assert await app.get("outside.test", port=443) == (0, "closed")  # no TLS
-        await app.publish(egress("e", ["client"], ["https:443"], ranges=["240.1.0.0/24"]))
+        await app.publish(egress("e", ["client"], ["https:443"], ranges=["198.18.0.0/24"]))
         assert (await app.get("x", port=443, sni="anything.test"))[0] == 200
         assert await app.get("x", port=443, ip=FAR, sni="anything.test") == (0, "closed")
         assert await app.get("x", port=443) == (0, "closed")
 
 
-async def test_tcp_leaves_by_port_and_address_and_the_mesh_comes_first(tmp_path: Path) -> None:
-    tcp = egress("e", ["client"], ["tcp:5432", "tcp:80"], ranges=["240.1.0.0/24", "240.9.0.0/16"])
-    async with application(tmp_path, tcp) as app:
+async def test_tcp_leaves_by_port_and_address_and_the_mesh_comes_first(application: Start) -> None:
+    tcp = egress("e", ["client"], ["tcp:5432", "tcp:80"], ranges=["198.18.0.0/24", "198.19.0.0/16"])
+    async with application(tcp) as app:
         assert await app.connect(OUTSIDE, 5432, "ping") == "echo ping"
         assert await app.connect(FAR, 5432, "ping") == "closed"
         assert await app.connect(OUTSIDE, 9000, "ping") == "closed"
         assert (await app.get("whatever", ip=OUTSIDE))[0] == 200
         # The range holds services of the mesh, whose addresses lead to the mesh and nowhere else.
-        assert await app.connect("240.9.0.1", 5432, "ping") == "closed"
-        assert await app.connect("240.9.0.2", 5432, "ping") == "echo ping"
-        assert (await app.get("shop", ip="240.9.0.1"))[0] == 503
+        assert await app.connect("198.19.0.1", 5432, "ping") == "closed"
+        assert await app.connect("198.19.0.2", 5432, "ping") == "echo ping"
+        assert (await app.get("shop", ip="198.19.0.1"))[0] == 503
         await app.publish()
         assert await app.connect(OUTSIDE, 5432, "ping") == "closed"
 
 
-async def test_a_server_that_speaks_first_is_heard_also_beside_https(tmp_path: Path) -> None:
+async def test_a_server_that_speaks_first_is_heard_also_beside_https(application: Start) -> None:
     both = egress("e", ["client"], ["tcp-server-first:25", "https:443"])
-    async with application(tmp_path, both) as app:
+    async with application(both) as app:
         started = asyncio.get_running_loop().time()
         assert await app.connect(OUTSIDE, 25) == "220 welcome"
         assert asyncio.get_running_loop().time() - started < 0.9  # nobody waits for TLS there
@@ -181,20 +204,20 @@ async def test_a_server_that_speaks_first_is_heard_also_beside_https(tmp_path: P
         assert await app.connect(FAR, 25) == "closed"
 
 
-async def test_one_identitys_egress_is_nobody_elses(tmp_path: Path) -> None:
+async def test_one_identitys_egress_is_nobody_elses(application: Start) -> None:
     others = egress("e", ["shop"], ["http:80", "https:443", "tcp:5432"], "outside.test")
-    async with application(tmp_path, others) as app:
+    async with application(others) as app:
         assert (await app.get("outside.test"))[0] == 404
         assert await app.get("x", port=443, sni="outside.test") == (0, "closed")
         assert await app.connect(OUTSIDE, 5432, "ping") == "closed"
 
 
-async def test_a_proxy_that_knows_all_names_lets_the_same_leave(tmp_path: Path) -> None:
+async def test_a_proxy_that_knows_all_names_lets_the_same_leave(application: Start) -> None:
     """Guarded and eager proxies ask no more: what may leave is pushed to them."""
     eager = {"openservicemesh.io/discovery": "eager"}
     client = pod("client", ip="240.0.0.50", annotations=eager)
     http = egress("e", ["client"], ["http:80", "tcp:5432"], "outside.test")
-    async with application(tmp_path, client) as app:
+    async with application(client) as app:
         assert (await app.get("outside.test"))[0] == 404
         assert await app.connect(OUTSIDE, 5432, "ping") == "closed"
         await app.publish(client, http)
@@ -207,10 +230,10 @@ async def test_a_proxy_that_knows_all_names_lets_the_same_leave(tmp_path: Path) 
         assert (await app.get("inner.test", ip=INNER))[0] == 404
 
 
-async def test_connection_settings_of_an_egress_break_the_circuit(tmp_path: Path) -> None:
+async def test_connection_settings_of_an_egress_break_the_circuit(application: Start) -> None:
     setting = upstream("s", "outside.test", {"connectionSettings": {"http": {"maxRequests": 0}}})
     limited = egress("e", ["client"], ["http:80"], "outside.test", setting="s")
-    async with application(tmp_path, setting, limited) as app:
+    async with application(setting, limited) as app:
         assert (await app.get("outside.test"))[0] == 503
         await app.publish(egress("e", ["client"], ["http:80"], "outside.test"))
         assert (await app.get("outside.test"))[0] == 200
@@ -247,13 +270,13 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def test_a_host_that_becomes_a_service_is_the_meshs_and_back(tmp_path: Path) -> None:
+async def test_a_host_that_becomes_a_service_is_the_meshs_and_back(application: Start) -> None:
     port = {"port": 80, "name": "http", "targetPort": 7001}
-    late = service("outside", port, namespace="test", ip="240.9.0.7")
+    late = service("outside", port, namespace="test", ip="198.19.0.7")
     everything = mesh_config(traffic={"enableEgress": True})
     some = egress("e", ["client"], ["http:80"], "outside.test")
     names = ("outside.test", "outside.test:80", "outside.test.svc.cluster.local")
-    async with application(tmp_path) as app:
+    async with application() as app:
         for policy in (everything, some):
             for _ in range(2):
                 await app.publish(policy)
@@ -265,9 +288,9 @@ async def test_a_host_that_becomes_a_service_is_the_meshs_and_back(tmp_path: Pat
         assert app.refusals() == ()
 
 
-async def test_mesh_wide_egress_is_switched_while_it_runs(tmp_path: Path) -> None:
+async def test_mesh_wide_egress_is_switched_while_it_runs(application: Start) -> None:
     on = mesh_config(traffic={"enableEgress": True})
-    async with application(tmp_path) as app:
+    async with application() as app:
 
         async def answers() -> list[object]:
             return [
@@ -275,7 +298,7 @@ async def test_mesh_wide_egress_is_switched_while_it_runs(tmp_path: Path) -> Non
                 (await app.get("x", port=443, sni="outside.test"))[0],
                 await app.connect(OUTSIDE, 5432, "ping"),
                 await app.connect(OUTSIDE, 25),
-                (await app.get("shop", ip="240.9.0.1"))[0],
+                (await app.get("shop", ip="198.19.0.1"))[0],
             ]
 
         shut = [404, 0, "closed", "closed", 503]

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from osm.core.envoy import render
 from osm.core.envoy.catalog import Value
-from osm.core.envoy.route import InboundRoutes
+from osm.core.envoy.inbound_routes import InboundRoutes
 from osm.core.xds.resource import Resource, make_resource
 
 from .harness import MeshUnderTest, http_access, local_mesh, puppet, service, split, tcp_access

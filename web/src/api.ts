@@ -1,6 +1,6 @@
 /** Calls of the JSON API. The token of this run goes with each call that is not a plain read. */
 
-import type { Explanation, LogLine, ObjectItem, Question } from "./model";
+import type { Explanation, LogLine, ObjectItem, Question, Refusal } from "./model";
 
 /** What went wrong with a call, in words for people. */
 export class CallError extends Error {
@@ -29,13 +29,23 @@ export async function version(): Promise<string> {
   return (await currentSession()).version;
 }
 
-export async function explain(question: Question): Promise<Explanation> {
+export function explain(question: Question): Promise<Explanation> {
+  return answered("explain", question);
+}
+
+/** Why something was refused, and whether it would be now. */
+export function explainRefusal(refusal: Refusal): Promise<Explanation> {
+  return answered("explain/refusal", refusal);
+}
+
+/** Ask once more with a new token: the mesh may have been started again. */
+async function answered(path: string, body: unknown): Promise<Explanation> {
   try {
-    return await post<Explanation>("explain", question);
+    return await post<Explanation>(path, body);
   } catch (error) {
     if (!(error instanceof CallError) || error.status !== 403) throw error;
     forgetSession();
-    return post<Explanation>("explain", question);
+    return post<Explanation>(path, body);
   }
 }
 

@@ -154,6 +154,21 @@ export interface Explanation {
   steps: Step[];
   backends: [string, number][];
   remedy: string;
+  /** What to do, in words: whole sentences. */
+  advice: string[];
+  workloads: string[];
+}
+
+/** Something that was refused, as a denial tells it; a TCP connection has no method. */
+export interface Refusal {
+  source: string;
+  destination: string;
+  port: number;
+  method: string;
+  path: string;
+  reason: string;
+  time: string;
+  headers: [string, string][];
 }
 
 export interface ObjectItem {

@@ -1,8 +1,9 @@
 /** From what is seen to a question that `explain` answers. */
 
-import type { DenialView, EdgeView, MeshView, Question } from "./model";
+import type { DenialView, EdgeView, MeshView, Question, Refusal } from "./model";
 
 const DEFAULT_PORT = 80;
+const HEADER = /^(:authority|[!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/;
 
 /** Ask about a refused request. */
 export function questionOfDenial(view: MeshView, denial: DenialView): Question {
@@ -22,10 +23,7 @@ export function questionOfDenial(view: MeshView, denial: DenialView): Question {
 /** Ask about an edge: its newest refused request if there is one, else a plain GET. */
 export function questionOfEdge(view: MeshView, edge: EdgeView): Question {
   const destination = `${edge.destination_namespace}/${edge.destination}`;
-  const targets = view.workloads.filter((workload) => `${workload.namespace}/${workload.app}` === destination);
-  const denial = view.denials.find(
-    (item) => targets.some((target) => item.destination === `${target.namespace}/${target.name}`) && isFrom(view, item, edge),
-  );
+  const denial = denialOfEdge(view, edge);
   if (denial) return questionOfDenial(view, denial);
   const isTcp = edge.protocol === "tcp" || edge.protocol === "tcp-server-first" || edge.protocol === "tls";
   return {
@@ -35,6 +33,31 @@ export function questionOfEdge(view: MeshView, edge: EdgeView): Question {
     path: "/",
     headers: [],
   };
+}
+
+/** What was refused last along an edge. */
+export function denialOfEdge(view: MeshView, edge: EdgeView): DenialView | undefined {
+  const destination = `${edge.destination_namespace}/${edge.destination}`;
+  const targets = view.workloads.filter((workload) => `${workload.namespace}/${workload.app}` === destination);
+  return view.denials.find(
+    (item) => targets.some((target) => item.destination === `${target.namespace}/${target.name}`) && isFrom(view, item, edge),
+  );
+}
+
+/** A denial as the mesh takes it back, to say why. */
+export function refusalOf({ source, destination, port, method, path, reason, time }: DenialView): Refusal {
+  return { source, destination, port, method, path, reason, time, headers: [] };
+}
+
+/** Headers as they are typed, one on each line, and the first line that is none. */
+export function headersOf(text: string): { headers: [string, string][]; wrong: string } {
+  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+  const wrong = lines.find((line) => !HEADER.test(line)) ?? "";
+  const headers = lines.filter((line) => HEADER.test(line)).map((line): [string, string] => {
+    const [, name = "", value = ""] = HEADER.exec(line) ?? [];
+    return [name.toLowerCase(), value];
+  });
+  return { headers, wrong };
 }
 
 function isFrom(view: MeshView, denial: DenialView, edge: EdgeView): boolean {

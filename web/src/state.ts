@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { graphOf } from "./graph/elements";
 import type { History } from "./history";
-import type { MeshView, Question } from "./model";
+import type { MeshView, Question, Refusal } from "./model";
 import { totals } from "./totals";
 
 export type Connection = "connecting" | "live" | "lost";
@@ -26,6 +26,10 @@ export const history = signal<History>(new Map());
 export const tab = signal<Tab>(tabOf(location.hash));
 export const selection = signal<Selection>(null);
 export const question = signal<Question>({ source: "", destination: "", method: "GET", path: "/", headers: [] });
+/** The headers of the question, as they are typed: one on each line. */
+export const headerText = signal("");
+/** What the form is about while nobody has changed it: a refusal, not a question of one's own. */
+export const refusal = signal<Refusal | null>(null);
 /** Counts up when something asks for an answer, so that the form sends itself. */
 export const asked = signal(0);
 export const openObject = signal<ObjectRef | null>(null);
@@ -39,9 +43,11 @@ export function tabOf(hash: string): Tab {
   return TABS.find((candidate) => candidate === name) ?? "graph";
 }
 
-/** Open the form with a question, and ask it. */
-export function ask(what: Question): void {
+/** Open the form with a question, and ask it; with a refusal, why that was and whether it still is. */
+export function ask(what: Question, refused: Refusal | null = null): void {
   question.value = what;
+  headerText.value = "";
+  refusal.value = refused;
   asked.value += 1;
   location.hash = "#/explain";
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ago, duration, latency, percent, safeLink, short, until } from "../src/format";
 import { ALL, KEEP_S, remember } from "../src/history";
-import { accountOf, questionOfDenial, questionOfEdge } from "../src/question";
+import { accountOf, denialOfEdge, headersOf, questionOfDenial, questionOfEdge, refusalOf } from "../src/question";
 import { totals } from "../src/totals";
 import { toYaml } from "../src/yaml";
 import { edge, mesh, workload } from "./view";
@@ -87,6 +87,18 @@ describe("questions", () => {
     const denied = edge("buy", "store", { source: "bookbuyer" });
     expect(questionOfEdge({ ...view, denials: [denial] }, denied)).toEqual(questionOfDenial(view, denial));
   });
+
+  test("a denial goes back as it came", () => {
+    expect(denialOfEdge({ ...view, denials: [denial] }, edge("buy", "store", { source: "bookbuyer" }))).toBe(denial);
+    expect(refusalOf(denial)).toEqual({ source: "buy/bookbuyer", destination: "store/store-1", port: 14001, method: "GET", path: "/buy", reason: "", time: "", headers: [] });
+  });
+
+  test.each<[string, [string, string][], string]>([
+    ["", [], ""],
+    ["Client-App: bookbuyer\n\n x-empty:\n:authority: a.b:80", [["client-app", "bookbuyer"], ["x-empty", ""], [":authority", "a.b:80"]], ""],
+    ["x: y\nno header", [["x", "y"]], "no header"],
+    [": x", [], ": x"],
+  ])("the headers %o are read", (text, headers, wrong) => expect(headersOf(text)).toEqual({ headers, wrong }));
 
   test("an edge of TCP is asked about as a connection", () => {
     expect(questionOfEdge(view, edge("buy", "store", { source: "bookbuyer", protocol: "tcp" })).method).toBe("");

@@ -88,6 +88,7 @@ class AdsServer:
     async def _discover(self, call: Call) -> None:
         await self._turns.take()
         proxy = self._peer(call)
+        self._check_room()
         session = self._control_plane.connect(proxy)
         self._absent.discard(proxy)
         self._observer.connected(again=session.is_reconnect)
@@ -102,6 +103,16 @@ class AdsServer:
             self._observer.disconnected()
             self._absent.add(proxy)
             log.info("proxy disconnected", proxy=proxy.name)
+
+    def _check_room(self) -> None:
+        """End the call when MeshConfig lets no more proxies in; another replica may have room."""
+        limit = self._control_plane.model.settings.proxies_at_most
+        if limit and len(self._control_plane.sessions) >= limit:
+            log.warning("no room for another proxy", limit=limit)
+            raise CallEnded(
+                Code.RESOURCE_EXHAUSTED,
+                f"MeshConfig spec.sidecar.maxDataPlaneConnections lets {limit} proxies in",
+            )
 
     async def _read(self, call: Call, session: Session) -> None:
         proxy, observer = session.proxy.name, self._observer

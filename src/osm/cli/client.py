@@ -12,6 +12,7 @@ import msgspec
 from osm.cli.find_mesh import find_mesh
 from osm.core.api.manifest import Key
 from osm.core.explain.explanation import Explanation, Question
+from osm.core.explain.refusal import Refusal
 from osm.core.explain.view import MeshView
 from osm.core.model.origin import Finding
 from osm.errors import ConfigError, InvalidObjects, NotRunningError, OsmError, UsageError
@@ -115,6 +116,11 @@ class MeshClient:
         """Ask whether a request may pass, where it goes, and why."""
         body = msgspec.json.encode(question)
         return self._decode(self._request("POST", "/explain", content=body), Explanation)
+
+    def explain_refusal(self, refusal: Refusal) -> Explanation:
+        """Ask why something was refused, and whether it would be now."""
+        body = msgspec.json.encode(refusal)
+        return self._decode(self._request("POST", "/explain/refusal", content=body), Explanation)
 
     def proxy_admin(self, namespace: str, name: str, query: str) -> bytes:
         """Return what a proxy's admin interface answers to GET `/query`."""

@@ -108,9 +108,10 @@ def screen(view: MeshView, next_steps: Sequence[str], columns: int, rows: int) -
         for denial in view.denials[:_DENIALS]:
             times = f"{denial.count}×".rjust(6)
             parts.append(_line((times, "dim"), ("  " + denial_line(denial), "red")))
-    if view.findings:
+    findings = [each for each in view.findings if each.severity != "info"]
+    if findings:
         parts += [Text(), _line(("Findings", "bold"), ("  `osm status` has all of them", "dim"))]
-        for finding in view.findings[:_FINDINGS]:
+        for finding in findings[:_FINDINGS]:
             colour = "red" if finding.severity == "error" else "yellow"
             parts.append(_line((f"  {str(finding).partition(chr(10))[0]}", colour)))
     if next_steps:

@@ -35,13 +35,16 @@ VERBS: dict[str, tuple[tuple[str, str], ...]] = {
         ("apply", "Create or change objects."),
         ("get", "Show objects."),
         ("delete", "Delete objects."),
+        ("validate", "Check objects, each by itself, without a mesh."),
     ),
     "Understand it": (
         ("status", "Show whether the mesh is well, and what is wrong."),
+        ("analyze", "Find what is wrong with a mesh as a whole: a running one, or one in files."),
         ("explain", "Tell whether a request may pass, where it goes, and why."),
         ("logs", "Print what a workload or its proxy printed."),
         ("proxy", "Look at the proxies."),
     ),
+    "On Kubernetes": (("crds", "Print the CustomResourceDefinitions of the mesh's kinds."),),
     "Other": (
         ("version", "Print the versions of this command and of the running mesh."),
         ("completion", "Print a script that completes commands in a shell."),

@@ -13,7 +13,7 @@ from osm.cli.progress import StartProgress, step_line
 from osm.cli.render import duration, milliseconds, number, one_line, paint, percent
 from osm.cli.summary import denial_row
 from osm.core.explain.view import DenialView, EdgeView, MeshView
-from osm.core.model.origin import Finding
+from osm.core.model.origin import Finding, Severity
 from osm.ports import LogLine
 
 NextSteps = Callable[[MeshView], Sequence[str]]
@@ -138,7 +138,7 @@ class Lines(Quiet):
 
     def found(self, findings: Sequence[Finding]) -> None:
         """Print what is newly wrong."""
-        now = {str(finding) for finding in findings}
+        now = {str(each) for each in findings if each.severity != Severity.INFO}
         for finding in sorted(now - self._findings):
             click.echo("\n".join(one_line(part) for part in finding.split("\n")), file=self._output)
         self._findings = now

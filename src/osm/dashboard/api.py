@@ -12,6 +12,7 @@ from starlette.routing import Route
 from osm import __version__
 from osm.core.api.manifest import Key, Manifest
 from osm.core.explain.explanation import Question
+from osm.core.explain.refusal import Refusal
 from osm.dashboard.access import Access, LoopbackAccess
 from osm.dashboard.admin import admin_path, media_type, proxy_name
 from osm.dashboard.answers import json_answer, trouble
@@ -80,6 +81,7 @@ class Api:
             Route("/apply", self.apply, methods=["POST"]),
             Route("/delete", self.delete, methods=["POST"]),
             Route("/explain", self.explain, methods=["POST"]),
+            Route("/explain/refusal", self.explain_refusal, methods=["POST"]),
             Route("/proxies/{namespace}/{name}/envoy/{path:path}", self.proxy_admin),
             Route("/proxies/{namespace}/{name}/expected", self.proxy_expected),
             Route("/logs", self.logs),
@@ -119,6 +121,9 @@ class Api:
 
     async def explain(self, request: Request) -> Response:
         return json_answer(self._mesh.explain(_decoded(await request.body(), Question)))
+
+    async def explain_refusal(self, request: Request) -> Response:
+        return json_answer(self._mesh.explain_refusal(_decoded(await request.body(), Refusal)))
 
     async def proxy_admin(self, request: Request) -> Response:
         path, query = request.path_params["path"], request.url.query

@@ -33,7 +33,7 @@ class Tresor:
     ) -> None:
         self._root = root
         self._trust_domain = trust_domain
-        self._leaf_validity = leaf_validity
+        self.leaf_validity = leaf_validity
         self._clock = clock
         self._bundle = root.certificate.public_bytes(Encoding.PEM)
 
@@ -74,7 +74,7 @@ class Tresor:
                 f"and this issuer signs for {self._trust_domain!r}",
                 hint="Ask the issuer of that trust domain.",
             )
-        return self._sign(who, self._leaf_validity if identity is who else BOOTSTRAP_VALIDITY)
+        return self._sign(who, self.leaf_validity if identity is who else BOOTSTRAP_VALIDITY)
 
     async def issue_server(self, dns_name: str) -> KeyPair:
         return self._sign(ServerName(dns_name), SERVER_VALIDITY)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from ipaddress import IPv4Network
 
+MESH = IPv4Network("240.0.0.0/4")
 SERVICES = IPv4Network("240.0.0.0/8")
 PODS = IPv4Network("241.0.0.0/8")
 LOOPBACK_PODS = IPv4Network("127.83.0.0/16")

@@ -21,6 +21,7 @@ from typing import NoReturn
 from osm.local import container, namespaces, network, process_table, wire
 from osm.local.container import Isolation, Program
 
+NAMES_PORT, AROUND_PORT = 53, 15002
 PROTECTED_PORTS = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 
@@ -36,14 +37,18 @@ def main() -> NoReturn:
     if first is None:
         os._exit(1)
     setup, _ = first
+    serving: list[socket.socket] = []
     try:
         if setup["isolation"] == Isolation.NONE:
             namespaces.adopt_orphans()
         else:
             namespaces.die_with_parent(signal.SIGKILL, int(sys.argv[2]))
-            _enter_namespaces(setup, connection)
+            serving = _enter_namespaces(setup, connection)
         agent = Agent(connection, Isolation(setup["isolation"]), setup["hidden"])
-        wire.send(connection, wire.encode({"event": "ready"}))
+        numbers = [each.fileno() for each in serving]
+        wire.send(connection, wire.encode({"event": "ready"}), numbers)
+        for each in serving:
+            each.close()
     except (OSError, SetupFailed) as error:
         _fail(connection, error)
     try:
@@ -60,8 +65,10 @@ def _fail(connection: socket.socket, error: Exception) -> NoReturn:
         os._exit(1)
 
 
-def _enter_namespaces(setup: wire.Message, connection: socket.socket) -> None:
-    """Come back as process 1 of new namespaces. The present process stays outside and waits."""
+def _enter_namespaces(setup: wire.Message, connection: socket.socket) -> list[socket.socket]:
+    """Come back as process 1 of new namespaces, with the sockets that the supervisor serves. The
+    present process stays outside and waits.
+    """
     uid, gid = os.geteuid(), os.getegid()
     flags = namespaces.POD
     if setup["isolation"] == Isolation.USER:
@@ -80,23 +87,33 @@ def _enter_namespaces(setup: wire.Message, connection: socket.socket) -> None:
     for target, source in setup["files"].items():
         if os.path.exists(target):
             namespaces.mount(source, target, flags=namespaces.MS_BIND)
-    _make_network(setup)
+    return _make_network(setup)
 
 
-def _make_network(setup: wire.Message) -> None:
+def _make_network(setup: wire.Message) -> list[socket.socket]:
+    """Make it, and the sockets at which the pod asks for names, and (if anything goes around the proxy)
+    where that arrives.
+    """
     try:
         network.bring_up_loopback()
         network.make_local(*setup["network"])
+        network.let_connections_begin()
+        serving = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)]
+        serving[0].bind(("127.0.0.1", NAMES_PORT))
+        if setup["around"]:
+            serving.append(socket.create_server(("127.0.0.1", AROUND_PORT), backlog=512))
     except OSError as error:
         raise SetupFailed(f"set up the network: {error.strerror}") from error
     try:
-        network.redirect_to_proxy(setup["proxy_port"])
+        around = setup["around"] or network.NOTHING_AROUND
+        network.redirect_to_proxy(setup["proxy_port"], AROUND_PORT, around, setup["address"])
     except OSError as error:
         raise SetupFailed(f"redirect connections by nftables: {error.strerror}") from error
     with open(PROTECTED_PORTS, "w", encoding="ascii") as file:
         file.write(
             "0"
         )  # as container runtimes do: programs without privileges may listen on port 80
+    return serving
 
 
 class Agent:

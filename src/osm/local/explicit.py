@@ -77,20 +77,28 @@ def assign_ports(
 
 
 def tell(
-    namespace: str, address: str, targets: Sequence[TcpTarget], ports: Mapping[str, int]
+    namespace: str,
+    address: str,
+    targets: Sequence[TcpTarget],
+    ports: Mapping[str, int],
+    excluded_ranges: Sequence[str] = (),
 ) -> Told:
-    """What the program of one pod must know. `ports` are those of `assign_ports`.
+    """What the program of one pod must know. `ports` are those of `assign_ports`; calls to
+    `excluded_ranges` go around its proxy.
 
     A service of its own namespace wins over one of the same name elsewhere;
     `<SERVICE>_<NAMESPACE>_…` names each without doubt.
     """
     proxy = f"http://{address}:{HTTP_PORT}"
+    # Fewer programs understand a range than an address.
+    around = [each.removesuffix("/32") for each in excluded_ranges]
+    directly = ",".join(["localhost", "127.0.0.1", *around])
     environment = {
         "BIND_ADDRESS": address,
         "HTTP_PROXY": proxy,
         "http_proxy": proxy,
-        "NO_PROXY": "localhost,127.0.0.1",
-        "no_proxy": "localhost,127.0.0.1",
+        "NO_PROXY": directly,
+        "no_proxy": directly,
     }
     for target in sorted(targets, key=lambda each: (each.namespace != namespace, each)):
         for name in (target.service, f"{target.service}-{target.namespace}"):

@@ -11,13 +11,13 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from osm.core.api.manifest import Key
-from osm.core.model.origin import Finding
+from osm.core.api.manifest import Key, Manifest
 from osm.errors import ConfigError
-from osm.local.collection import Collection, FileState, read_state, unreadable_state
+from osm.local.collection import Collection, FileState
 from osm.local.edits import Plan, plan_apply, plan_delete
-from osm.local.folder import FoundFile, find_file, list_files, read_file
+from osm.local.folder import FoundFile, find_file, list_files
 from osm.local.looks import Look, Looks, is_as_known
+from osm.local.reading import state_of
 from osm.local.watcher import Watcher
 from osm.local.writing import write_all
 from osm.ports import AppliedObject, Change
@@ -44,6 +44,11 @@ class FileSource:
         self._following: tuple[Watcher, Looks] | None = None
         self._bell = asyncio.Event()
         self._editing = asyncio.Lock()
+
+    @property
+    def objects(self) -> Mapping[Key, Manifest]:
+        """The objects that were last taken over, each with its place."""
+        return self._collection.objects
 
     async def watch(self) -> AsyncIterator[Change]:
         """Everything first, then each change within a few milliseconds of the end of the edit.
@@ -111,11 +116,7 @@ class FileSource:
         return {path: self._state(file) if file else None for path, file in found.items()}
 
     def _state(self, file: FoundFile) -> FileState:
-        before = self._collection.states.get(file.path)
-        content = read_file(file)
-        if isinstance(content, Finding):
-            return unreadable_state(file.name, content, before)
-        return read_state(file.name, content.data, content.signature, before)
+        return state_of(file, self._collection.states.get(file.path))
 
     async def apply(self, text: str, *, dry_run: bool = False) -> Sequence[AppliedObject]:
         """Write objects to their files. All or none: raises InvalidObjects and changes nothing."""

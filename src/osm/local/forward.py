@@ -4,13 +4,12 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from osm.errors import PlatformError
+from osm.local.relay import relay
 
-_PIECE = 64 * 1024
 _PORTS_TO_TRY = 100
 
 Dial = Callable[[], Awaitable[socket.socket]]
@@ -69,11 +68,7 @@ class PortForward:
         try:
             if self._tell_caller:
                 pod_writer.write(_proxy_header(writer))
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, pod_writer))
-                group.create_task(_copy(pod_reader, writer))
-        except* OSError:
-            pass  # one side was reset: both end
+            await relay((reader, writer), (pod_reader, pod_writer))
         finally:
             pod_writer.close()
 
@@ -83,14 +78,6 @@ def _proxy_header(writer: asyncio.StreamWriter) -> bytes:
     source, source_port = writer.get_extra_info("peername")
     target, target_port = writer.get_extra_info("sockname")
     return f"PROXY TCP4 {source} {target} {source_port} {target_port}\r\n".encode()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_PIECE):
-        writer.write(data)
-        await writer.drain()
-    with suppress(OSError):
-        writer.write_eof()
 
 
 def _listen(first: int) -> socket.socket:

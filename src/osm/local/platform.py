@@ -16,7 +16,7 @@ from osm.kit.broadcast import Conflation
 from osm.local import proxy
 from osm.local.container import Isolation
 from osm.local.forward import PortForward
-from osm.local.ground import Ground, Prepare, TakeLine
+from osm.local.ground import Beyond, Ground, Nothing, Prepare, TakeLine
 from osm.local.pod_status import key_of
 from osm.local.pods import TEMPLATE_HASH
 from osm.local.running_pod import RunningPod, ingress_socket
@@ -60,7 +60,7 @@ class LocalPlatform:
     `prepare` is called before each start of a proxy with the pod and its private directory; it
     writes files there, and gives the arguments for Envoy. `take_line` gets what programs and
     proxies print. `hidden` are directories that programs must not see, besides those of
-    running meshes.
+    running meshes. `beyond` is what pods reach besides the mesh.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -75,6 +75,7 @@ class LocalPlatform:
         hidden: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
         proxy_ready: Callable[[Path], Awaitable[bool]] = proxy.is_ready,
+        beyond: Beyond | None = None,
     ) -> None:
         self._ground = Ground(
             isolation,
@@ -86,6 +87,7 @@ class LocalPlatform:
             directory or Path.cwd(),
             tuple(str(each) for each in hidden),
             proxy_ready,
+            beyond or Nothing(),
         )
         self._slots: dict[Key, _Slot] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -23,16 +23,20 @@ from osm.core.api.kubernetes import (
 from osm.core.api.metadata import Metadata, OwnerReference
 from osm.core.compile import local_annotations
 from osm.core.model.origin import Finding, Origin, Severity
+from osm.core.model.redirection import Redirection
 from osm.local import variables
 from osm.local.explicit import Told
 
 Maker = Deployment | StatefulSet | Pod
 
-TEMPLATE_HASH = local_annotations.PREFIX + "template-hash"
-"""What a pod was made from. When it changes, the pod is started anew; other changes only show."""
-
+TEMPLATE_HASH = local_annotations.TEMPLATE_HASH
+_ALL = Redirection()
 NAME_TAKEN = "OSM401"
 NO_COMMAND = "OSM402"
+TOO_MANY = "OSM403"
+
+MOST_REPLICAS = 100
+"""Of one object: each is a program and a proxy of this machine."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -53,6 +57,8 @@ def wanted_pods(makers: Iterable[Maker]) -> tuple[tuple[Wanted, ...], tuple[Find
     wanted: dict[str, Wanted] = {}
     findings: list[Finding] = []
     for maker in sorted(makers, key=_order):
+        if not isinstance(maker, Pod) and maker.spec.replicas > MOST_REPLICAS:
+            findings.append(_too_many(maker))
         for pod in _pods_of(maker):
             problem = _problem(pod, wanted)
             if problem is None:
@@ -63,11 +69,16 @@ def wanted_pods(makers: Iterable[Maker]) -> tuple[tuple[Wanted, ...], tuple[Find
 
 
 def complete(
-    wanted: Wanted, address: str, services: Sequence[Service], told: Told | None = None
+    wanted: Wanted,
+    address: str,
+    services: Sequence[Service],
+    told: Told | None = None,
+    redirection: Redirection = _ALL,
 ) -> Pod:
     """Give a pod its address, and write out its commands and environment.
 
-    `told` is what a program must know when connections are not redirected.
+    `told` is what a program must know when connections are not redirected. What goes around the proxy
+    counts at the next start, and starts nothing anew.
     """
     annotations = {
         **wanted.metadata.annotations,
@@ -75,6 +86,8 @@ def complete(
         local_annotations.CAPTURE: told.capture if told else "redirected",
         TEMPLATE_HASH: _hash(wanted, address),
     }
+    if redirection != _ALL:
+        annotations[local_annotations.REDIRECTION] = msgspec.json.encode(redirection).decode()
     pod = Pod(
         msgspec.structs.replace(wanted.metadata, annotations=annotations),
         wanted.spec,
@@ -109,7 +122,7 @@ def _pods_of(maker: Maker) -> Iterable[Wanted]:
         return
     template = maker.spec.template
     numbered = _with_defaults(template.spec)
-    for number in range(maker.spec.replicas):
+    for number in range(min(maker.spec.replicas, MOST_REPLICAS)):
         spec = numbered
         if isinstance(maker, StatefulSet):
             spec = msgspec.structs.replace(
@@ -129,6 +142,17 @@ def _pods_of(maker: Maker) -> Iterable[Wanted]:
 def _with_defaults(spec: PodSpec) -> PodSpec:
     account = spec.service_account_name or "default"
     return msgspec.structs.replace(spec, service_account_name=account)
+
+
+def _too_many(maker: Deployment | StatefulSet) -> Finding:
+    meta, kind = maker.metadata, type(maker).__name__
+    return Finding(
+        TOO_MANY,
+        Severity.WARNING,
+        Origin(kind, meta.namespace, meta.name, "spec.replicas", group="apps"),
+        f"one machine runs at most {MOST_REPLICAS} pods of one {kind}, so the rest is left out",
+        f"Ask for {MOST_REPLICAS} or fewer.",
+    )
 
 
 def _problem(pod: Wanted, others: Mapping[str, Wanted]) -> Finding | None:

@@ -23,3 +23,11 @@ class Restarts:
         self._attempt += 1
         self.count += 1
         return delay
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Why something ended, of all that went wrong at once."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -11,11 +11,11 @@ import structlog
 from osm.core.api.kubernetes import Container, Pod
 from osm.core.api.manifest import Manifest
 from osm.errors import OsmError, PlatformError
-from osm.local import ground, hosts, output, probe
+from osm.local import ground, hosts, output, pod_services, probe
 from osm.local.container import Isolation
 from osm.local.ground import Ground
 from osm.local.pod_status import PROXY, PodState, ProgramState, show
-from osm.local.restart import Restarts
+from osm.local.restart import Restarts, leaves
 from osm.local.sandbox import Command, Process, Sandbox, SandboxError
 from osm.local.upkeep import Upkeep
 
@@ -61,7 +61,7 @@ class RunningPod:
 
     def update(self, pod: Pod, hosts_text: str) -> None:
         """Take what may change while the pod runs: labels, annotations, and the hosts file."""
-        self.pod = pod
+        self.pod = pod = ground.as_it_started(self.pod, pod)
         names = dict.fromkeys((pod.metadata.name, pod.spec.hostname or pod.metadata.name))
         text = hosts.with_own_name(hosts_text, pod.status.pod_ip, names)
         if text != self._hosts_text:
@@ -78,10 +78,10 @@ class RunningPod:
             try:
                 await self._live()
             except* (OsmError, OSError) as group:
-                problem = "; ".join(str(error) for error in _leaves(group))
+                problem = "; ".join(str(error) for error in leaves(group))
             except* Exception as group:
                 log.exception("pod_failed", pod=self.pod.metadata.name)
-                problem = "; ".join(repr(error) for error in _leaves(group))
+                problem = "; ".join(repr(error) for error in leaves(group))
             else:
                 return
             delay = restarts.delay_s(loop.time() - began)
@@ -124,6 +124,7 @@ class RunningPod:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._fail_when_gone(sandbox))
+                group.create_task(pod_services.serve(sandbox, self._ground, lambda: self.pod))
                 group.create_task(self._keep_proxy(group))
                 group.create_task(self._run_containers(group))
         finally:
@@ -293,10 +294,3 @@ class RunningPod:
 
     def _environment(self, container: Container) -> dict[str, str]:
         return {**self._ground.environment, **{each.name: each.value for each in container.env}}
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -41,6 +41,10 @@ class Setup(msgspec.Struct, frozen=True):
     """Directories that applications must not see."""
     network: tuple[str, int] = MESH_NETWORK
     proxy_port: int = PROXY_PORT
+    address: str = ""
+    """The pod's own, at which it calls itself without its proxy, as at 127.0.0.1."""
+    around: Mapping[str, tuple[int | str, ...]] = {}
+    """What goes around the proxy, as `network.Around`; empty when nothing does."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -72,15 +76,19 @@ class Process:
 class Sandbox:
     """Use `await Sandbox.start(setup)`, and `close()` at the end."""
 
-    def __init__(self, connection: socket.socket, agent: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, connection: socket.socket, agent: subprocess.Popen[bytes], address: str
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._connection = connection
         self._agent = agent
+        self._address = address
         self._loop = loop
         self._answers: dict[int, asyncio.Future[tuple[wire.Message, list[int]]]] = {}
         self._exits: dict[int, asyncio.Future[int]] = {}
         self._last_request = 0
         self._ready: asyncio.Future[str] = loop.create_future()
+        self._sockets: list[socket.socket] = []
         self.closed: asyncio.Future[None] = loop.create_future()
         """Done when the sandbox is gone, for whatever reason."""
         connection.setblocking(False)
@@ -90,6 +98,14 @@ class Sandbox:
     def pid(self) -> int:
         """The agent's process outside of the namespaces."""
         return self._agent.pid
+
+    def take_sockets(self) -> tuple[socket.socket | None, socket.socket | None]:
+        """Those at which the pod asks for names, and where calls around its proxy arrive; now the
+        caller's. None for what it does not have.
+        """
+        taken, self._sockets = self._sockets, []
+        names, around, *_ = (*taken, None, None)
+        return names, around
 
     @classmethod
     async def start(cls, setup: Setup, *, timeout: float = 20.0) -> Self:
@@ -115,7 +131,7 @@ class Sandbox:
                     f"cannot start {sys.executable}: {error.strerror}",
                     hint="Whoever runs the mesh must be able to run the Python that it is installed with.",
                 ) from error
-        self = cls(ours, agent)
+        self = cls(ours, agent, setup.address)
         try:
             wire.send(ours, wire.encode(msgspec.to_builtins(setup)))
             # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
@@ -162,19 +178,28 @@ class Sandbox:
     async def dial(
         self, port: int, host: str = "127.0.0.1", *, timeout: float = 5.0
     ) -> socket.socket:
-        """Connect to a port in the pod, from inside of it. Raises `ConnectionError`."""
-        answer, descriptors = await self._ask(
-            {"do": "dial", "host": host, "port": port, "timeout": timeout}
-        )
+        """Connect to a port in the pod, from inside of it. Raises `ConnectionError`.
+
+        A program may listen at the pod's address and not at 127.0.0.1 (`localProxyMode: PodIP`).
+        """
+        answer, descriptors = await self._dial(host, port, timeout)
+        if "error" in answer and host == "127.0.0.1" and self._address:
+            answer, descriptors = await self._dial(self._address, port, timeout)
         if "error" in answer:
             raise ConnectionRefusedError(f"{host}:{port}: {answer['error']}")
         connection = socket.socket(fileno=descriptors[0])
         connection.setblocking(False)
         return connection
 
+    async def _dial(self, host: str, port: int, timeout: float) -> tuple[wire.Message, list[int]]:
+        return await self._ask({"do": "dial", "host": host, "port": port, "timeout": timeout})
+
     async def close(self) -> None:
         """End everything in the pod, and wait until it is gone."""
         self._lose()
+        for each in self.take_sockets():
+            if each is not None:
+                each.close()
         end = self._loop.time() + _LONGEST_END_S
         while self._agent.poll() is None:
             if self._loop.time() > end:
@@ -235,6 +260,8 @@ class Sandbox:
                     answer.set_result((message, descriptors))
                     descriptors = []
             case {"event": "ready"}:
+                self._sockets = [socket.socket(fileno=number) for number in descriptors]
+                descriptors = []
                 self._finish_start("")
             case {"event": "failed", "error": problem}:
                 self._finish_start(str(problem))

@@ -10,7 +10,7 @@ from osm.kit.clock import SystemClock
 from osm.local.proxy import ADMIN_SOCKET
 from osm.runtime.control_core import ControlCore
 from osm.runtime.logs import send_logs_to
-from osm.runtime.settings import LEAF_VALIDITY, TRUST_DOMAIN, state_directory
+from osm.runtime.settings import TRUST_DOMAIN, state_directory
 
 
 class BootstrapRequest(msgspec.Struct, frozen=True):
@@ -34,7 +34,6 @@ async def write_bootstrap(request: BootstrapRequest) -> list[str]:
         state_directory(request.mesh),
         request.ads,
         clock=SystemClock(),
-        leaf_validity=LEAF_VALIDITY,
     )
     identity = Identity(TRUST_DOMAIN, request.namespace, request.service_account)
     directory = request.directory.absolute()

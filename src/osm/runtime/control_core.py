@@ -19,6 +19,7 @@ from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
 from osm.core.envoy.catalog import Certificate
 from osm.core.model.identity import Identity, ProxyIdentity
+from osm.core.model.mesh import Settings
 from osm.core.model.origin import Finding
 from osm.core.model.workload import PipeAddress, SocketAddress
 from osm.core.pki.certificate import ServerName
@@ -36,9 +37,10 @@ from osm.runtime.control_findings import (
     refused_findings,
     root_expires_soon,
 )
+from osm.runtime.logs import set_log_level
 from osm.runtime.pipeline import Pipeline
 from osm.runtime.proxy_files import ProxyFiles
-from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN
+from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN, compile_options
 from osm.runtime.tasks import BackgroundTasks
 from osm.telemetry.access_log import DenialLog
 from osm.telemetry.control_plane import ControlPlaneMetrics
@@ -47,7 +49,14 @@ from osm.telemetry.control_plane import ControlPlaneMetrics
 class ControlCore:
     """Make one with `open`, then `start` it among background tasks."""
 
-    def __init__(self, tresor: Tresor, options: CompileOptions, address: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        tresor: Tresor,
+        options: CompileOptions,
+        address: str,
+        clock: Clock,
+        leaf_validity: timedelta | None,
+    ) -> None:
         self.clock = clock
         self.metrics = ControlPlaneMetrics(CollectorRegistry(), version=__version__)
         self.root_expires = tresor.root_expires
@@ -61,7 +70,8 @@ class ControlCore:
         )
         self.denials = DenialLog(clock)
         self.control_plane = ControlPlane(compile_model(Snapshot(), options), tresor.trust_bundle)
-        self.pipeline = Pipeline(options, self.control_plane, self.metrics)
+        self._leaf_validity = leaf_validity
+        self.pipeline = Pipeline(options, self.control_plane, self.metrics, self._apply_settings)
         self.proxy_files = ProxyFiles(self.keeper, _parse_address(address), ADS_NAME)
         self._trust = TrustBundle.from_pem(tresor.trust_bundle, [TRUST_DOMAIN])
 
@@ -73,19 +83,28 @@ class ControlCore:
         address: str,
         *,
         clock: Clock,
-        leaf_validity: timedelta,
-        way_out: bool = True,
+        leaf_validity: timedelta | None = None,
+        gateway: str = "",
     ) -> "ControlCore":
-        """Open (or make) the mesh's root certificate. `address` is `unix:<path>` or `<host>:<port>`."""
+        """Open (or make) the mesh's root certificate. `address` is `unix:<path>` or `<host>:<port>`.
+
+        `leaf_validity` counts more than what MeshConfig says. `gateway`: as in `CompileOptions`.
+        """
         tresor = await asyncio.to_thread(
             Tresor.open,
             state / "ca",
             trust_domain=TRUST_DOMAIN,
-            leaf_validity=leaf_validity,
+            leaf_validity=leaf_validity or timedelta(seconds=Settings().certificate_validity_s),
             clock=clock,
         )
-        options = CompileOptions(mesh, TRUST_DOMAIN, require_monitored_label=False, way_out=way_out)
-        return cls(tresor, options, address, clock)
+        return cls(tresor, compile_options(mesh, gateway=gateway), address, clock, leaf_validity)
+
+    def _apply_settings(self, settings: Settings) -> None:
+        """What of MeshConfig concerns the control plane itself."""
+        if self._leaf_validity is None:
+            self.keeper.issuer.leaf_validity = timedelta(seconds=settings.certificate_validity_s)
+        set_log_level(settings.log_level)
+        self.proxy_files.log_level = settings.proxy_log_level
 
     async def start(self, group: BackgroundTasks) -> None:
         """Serve proxies; returns when they can connect."""

@@ -18,7 +18,7 @@ from osm.runtime.control_core import ControlCore
 from osm.runtime.logs import send_logs_to
 from osm.runtime.mesh_api import WINDOW_S, MeshFacts, MeshParts, RunningMeshApi
 from osm.runtime.serving import open_doors
-from osm.runtime.settings import CONTROL_PLANE_LOG, CONTROL_SOCKET, LEAF_VALIDITY, state_directory
+from osm.runtime.settings import CONTROL_PLANE_LOG, CONTROL_SOCKET, state_directory
 from osm.runtime.tasks import background_tasks
 from osm.telemetry.traffic import TrafficWindow
 
@@ -30,7 +30,8 @@ class ControllerSettings(msgspec.Struct, frozen=True):
     directory: Path
     ads: str
     page_port: int = 0
-    leaf_validity: timedelta = LEAF_VALIDITY
+    leaf_validity: timedelta | None = None
+    """Of workloads' certificates; what MeshConfig says when it is not given."""
 
 
 class Controller:

@@ -9,8 +9,8 @@ from socket import socket
 
 import msgspec
 
-from osm.core.api.kubernetes import Pod, Service
-from osm.core.api.manifest import Key, Manifest
+from osm.core.api.kubernetes import Pod
+from osm.core.api.manifest import Key
 from osm.core.compile.snapshot import Snapshot
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.errors import OsmError
@@ -19,7 +19,7 @@ from osm.local.files import FileSource
 from osm.local.ground import Prepare
 from osm.local.mode import Mode, Wish, detect_mode
 from osm.local.output import Logs
-from osm.local.plan import Addresses, Plan, make_plan
+from osm.local.plan import Addresses, compiled_objects, make_plan
 from osm.local.platform import LocalPlatform
 from osm.local.proxy import ADMIN_SOCKET
 from osm.local.runtime_directory import RuntimeDirectory
@@ -29,16 +29,18 @@ from osm.runtime.control_core import ControlCore
 from osm.runtime.demo_pages import DemoPages
 from osm.runtime.logs import send_logs_to
 from osm.runtime.mesh_api import WINDOW_S, MeshFacts, MeshParts, RunningMeshApi
+from osm.runtime.placed import placed
 from osm.runtime.serving import open_doors
 from osm.runtime.settings import (
     ADS_SOCKET,
     CONTROL_PLANE_LOG,
     CONTROL_SOCKET,
-    LEAF_VALIDITY,
+    GATEWAY_SOCKET,
     TRUST_DOMAIN,
     state_directory,
 )
 from osm.runtime.tasks import BackgroundTasks, background_tasks
+from osm.runtime.way_out import WayOut
 from osm.telemetry.scraper import Scraper
 from osm.telemetry.traffic import TrafficWindow
 
@@ -53,7 +55,8 @@ class LocalMeshSettings(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...]
     isolation: str = "auto"
     page_port: int = 0
-    leaf_validity: timedelta = LEAF_VALIDITY
+    leaf_validity: timedelta | None = None
+    """Of workloads' certificates; what MeshConfig says when it is not given."""
     state_directory: Path | None = None
     """Where the root certificate is kept; the user's own place when it is not given."""
 
@@ -99,11 +102,14 @@ async def run_local_mesh(
             f"unix:{runtime.path / ADS_SOCKET}",
             clock=clock,
             leaf_validity=settings.leaf_validity,
-            way_out=not mode.transparent,
+            gateway=str(runtime.path / GATEWAY_SOCKET) if mode.transparent else "",
         )
         await core.start(group)
         observe("control plane", "ready", mode.reason)
 
+        way_out = WayOut(lambda: core.control_plane.model)
+        if mode.transparent:
+            await stack.enter_async_context(way_out.gateway(runtime.path / GATEWAY_SOCKET))
         platform = await stack.enter_async_context(
             LocalPlatform(
                 mode.isolation,
@@ -111,8 +117,10 @@ async def run_local_mesh(
                 prepare=_preparation(core),
                 take_line=lambda *line: logs.add(*line[:4], error=line[4]),
                 hidden=(settings.state,),
+                beyond=way_out,
             )
         )
+        way_out.platform = platform
         pages = DemoPages(platform)
         stack.push_async_callback(pages.close)
         directory = _own_directory(settings)
@@ -131,7 +139,7 @@ async def run_local_mesh(
             core,
             MeshParts(source, lambda: platform.pods, traffic, logs, platform.ask_admin),
         )
-        objects = _Objects(source, mode, platform, core, facts, pages, observe)
+        objects = _Objects(source, mode, platform, core, facts, pages, way_out, observe)
         await objects.follow(group, stack)
         group.spawn(Scraper(lambda: _admin_sockets(core, platform), traffic).run())
         group.spawn(pages.read_counters())
@@ -160,6 +168,7 @@ def _preparation(core: ControlCore) -> Prepare:
         account = pod.spec.service_account_name or "default"
         identity = Identity(TRUST_DOMAIN, pod.metadata.namespace, account)
         proxy = ProxyIdentity(identity, pod.metadata.name)
+        await core.pipeline.caught_up()  # MeshConfig says how proxies start
         return await core.proxy_files.write(proxy, directory, directory / ADMIN_SOCKET)
 
     return prepare
@@ -187,6 +196,7 @@ class _Objects:
         core: ControlCore,
         facts: MeshFacts,
         pages: DemoPages,
+        way_out: WayOut,
         observe: Observer,
     ) -> None:
         self._source = source
@@ -195,6 +205,7 @@ class _Objects:
         self._core = core
         self._facts = facts
         self._pages = pages
+        self._way_out = way_out
         self._observe = observe
         self._files = Snapshot()
         self._addresses = Addresses()
@@ -213,25 +224,14 @@ class _Objects:
             everything = [m.object for m in self._files.objects.values()]
             plan = make_plan(everything, self._mode.isolation, self._addresses)
             self._addresses = plan.addresses
-            self._facts.findings = (*change.findings, *plan.findings)
+            self._way_out.take(self._files.objects.values())
+            found = placed(plan.findings, self._files.objects)
+            self._facts.findings = (*change.findings, *found)
             gone = [key for key in change.deleted if key.kind != "Pod"]
-            self._core.pipeline.change(self._compiled(plan), gone, trigger=_trigger(change))
+            compiled = compiled_objects(self._files.objects, plan)
+            self._core.pipeline.change(compiled, gone, trigger=_trigger(change))
             await self._platform.apply(plan.pods, plan.hosts)
             self._first_read.set()
-
-    def _compiled(self, plan: Plan) -> list[Manifest]:
-        """The objects of the files, services with the addresses that this machine gives them.
-
-        Pods are left out: what runs is told by the platform.
-        """
-        services = {(s.metadata.namespace, s.metadata.name): s for s in plan.services}
-        return [
-            msgspec.structs.replace(manifest, object=services[key.namespace, key.name])
-            if isinstance(manifest.object, Service)
-            else manifest
-            for key, manifest in self._files.objects.items()
-            if not isinstance(manifest.object, Pod)
-        ]
 
     async def _follow_pods(self) -> None:
         ready: set[Key] = set()

@@ -9,6 +9,17 @@ from structlog.typing import EventDict, WrappedLogger
 Write = Callable[[str, bool], object]
 """Takes a finished line, and whether it is about an error."""
 
+_LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    # Nothing of ours is of these levels.
+    "fatal": logging.CRITICAL,
+    "panic": logging.CRITICAL,
+    "disabled": logging.CRITICAL,
+}
 _ERRORS = frozenset({"warning", "error", "critical", "exception"})
 
 
@@ -42,3 +53,8 @@ def send_logs_to(write: Write, *, debug: bool = False) -> None:
         ),
         cache_logger_on_first_use=False,
     )
+
+
+def set_log_level(level: str) -> None:
+    """Drop lines below a level from now on. Levels have OSM's names."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]))

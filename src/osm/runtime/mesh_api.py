@@ -11,7 +11,10 @@ from osm.ads.expected import expected_resources
 from osm.core.api.kubernetes import Pod
 from osm.core.api.manifest import Key, Manifest
 from osm.core.explain.decide import explain
+from osm.core.explain.denied import explain_refusal
 from osm.core.explain.explanation import Explanation, Question
+from osm.core.explain.refusal import Refusal
+from osm.core.explain.state import with_state
 from osm.core.explain.view import MeshView
 from osm.core.model.directory import Directory
 from osm.core.model.identity import Identity
@@ -22,6 +25,7 @@ from osm.local.files import FileSource
 from osm.local.output import Logs
 from osm.ports import AppliedObject, ExpectedResource, LogLine
 from osm.runtime.control_core import ControlCore
+from osm.runtime.placed import placed
 from osm.runtime.proxy_view import proxy_views
 from osm.runtime.view import denial_views, edge_views, object_views, workload_views
 from osm.telemetry.traffic import TrafficWindow
@@ -104,7 +108,8 @@ class RunningMeshApi:
 
     def findings(self) -> tuple[Finding, ...]:
         """Everything that is wrong at this moment, whoever found it."""
-        found = {*self._facts.findings, *self._core.findings()}
+        written = self._parts.files.objects
+        found = {*self._facts.findings, *placed(self._core.findings(), written)}
         return tuple(sorted(found, key=lambda f: (f.severity != Severity.ERROR, f.code, str(f))))
 
     def objects(self) -> Sequence[Manifest]:
@@ -118,7 +123,24 @@ class RunningMeshApi:
         return await self._parts.files.delete(keys)
 
     def explain(self, question: Question) -> Explanation:
-        return explain(self._core.control_plane.model, question)
+        return self._with_state(explain(self._core.control_plane.model, question))
+
+    def explain_refusal(self, refusal: Refusal) -> Explanation:
+        return self._with_state(explain_refusal(self._core.control_plane.model, refusal))
+
+    def _with_state(self, answer: Explanation) -> Explanation:
+        """Beside the model's answer: proxies that do not know it yet."""
+        plane = self._core.control_plane
+        keys = [(name.partition("/")[0], name.partition("/")[2]) for name in answer.workloads]
+        part = {key: plane.model.workloads[key] for key in keys}
+        proxies = proxy_views(
+            msgspec.structs.replace(plane.model, workloads=part),
+            plane.by_proxy(),
+            time.monotonic(),
+            {},
+            plane.refusals(),
+        )
+        return with_state(answer, proxies, self.findings())
 
     async def proxy_admin(self, proxy: str, path: str) -> bytes:
         workload = self._workload(proxy)

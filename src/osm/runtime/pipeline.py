@@ -4,8 +4,9 @@ Bursts are merged. A part that cannot be compiled stays as it was (an access rul
 then), and says so.
 """
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -15,6 +16,7 @@ from osm.core.api.manifest import Key, Manifest
 from osm.core.compile.build import Compiler
 from osm.core.compile.options import CompileOptions
 from osm.core.explain.view import PushView
+from osm.core.model.mesh import Settings
 from osm.core.model.origin import Finding
 from osm.kit.debounce import Debounce
 
@@ -52,14 +54,22 @@ class Pipeline:
     """One snapshot, one model. `run` belongs to a task; the rest may be called from the same loop."""
 
     def __init__(
-        self, options: CompileOptions, control_plane: ControlPlane, observer: Observer
+        self,
+        options: CompileOptions,
+        control_plane: ControlPlane,
+        observer: Observer,
+        on_settings: Callable[[Settings], None] = lambda _: None,
     ) -> None:
+        """`on_settings` is called with each change of what MeshConfig says."""
         self._observer = observer
+        self._on_settings = on_settings
         self._compiler = Compiler(options)
         self._control_plane = control_plane
         self.objects: dict[Key, Manifest] = {}
         self._waiting: Debounce[Batch] = Debounce(Batch.absorb)
         self._queued = 0
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
         self.last_push = PushView()
         self.failures: tuple[str, ...] = ()
         """What of the present objects could not be compiled, and why: mistakes of ours."""
@@ -76,6 +86,7 @@ class Pipeline:
         if batch.objects:
             self._waiting.put(batch)
             self._queued += len(batch.objects)
+            self._caught_up.clear()
             self._observer.events_queued(self._queued)
 
     async def run(self) -> None:
@@ -87,11 +98,18 @@ class Pipeline:
             except Exception as error:  # whatever our mistake is, traffic and later changes go on
                 self.failures = (f"{type(error).__name__}: {error}",)
                 log.exception("a change was not taken over; proxies keep what they have")
+            finally:
+                self._caught_up.set()
+
+    async def caught_up(self) -> None:
+        """Wait until what has been changed so far is compiled, or cannot be."""
+        await self._caught_up.wait()
 
     async def settle(self) -> None:
         """Compile what waits now, before `run` does: for the first model of all."""
         if self._waiting.is_pending:
             self._compile(await self._waiting.take())
+            self._caught_up.set()
 
     def _compile(self, batch: Batch) -> None:
         applied = {key: manifest for key, manifest in batch.objects.items() if manifest}
@@ -105,6 +123,8 @@ class Pipeline:
         self.failures = compiled.failures
         for failure in compiled.failures:
             log.error("a part of the mesh cannot be compiled", failure=failure)
+        if "settings" in compiled.changed:
+            self._on_settings(compiled.model.settings)
         published = self._control_plane.publish(compiled, trigger=batch.trigger)
         self._queued = 0
         self._observer.events_queued(0)

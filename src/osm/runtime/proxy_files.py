@@ -20,15 +20,22 @@ from osm.issuers.keeper import CertificateKeeper
 from osm.ports import KeyPair
 
 BOOTSTRAP_FILE = "bootstrap.json"
-ENVOY_ARGUMENTS = (
-    "--disable-hot-restart",
-    "--concurrency",
-    "1",
-    "--log-level",
-    "error",
-    "--log-format",
-    "%l:%n:%v",
-)
+
+
+def envoy_arguments(log_level: str) -> tuple[str, ...]:
+    """What every proxy is started with, beside its bootstrap."""
+    return (
+        *("--disable-hot-restart", "--concurrency", "1"),
+        *("--log-level", log_level, "--log-format", "%l:%n:%v"),
+        # What was logged is seen at once; Envoy would keep it for up to 10 s.
+        *("--file-flush-interval-msec", "500"),
+        # HTTP connections whose chain has changed end with their next answer, not at a random one in
+        # ten minutes: until then the old configuration counts for them.
+        *("--drain-strategy", "immediate"),
+    )
+
+
+ENVOY_ARGUMENTS = envoy_arguments("error")
 
 
 class ProxyFiles:
@@ -41,6 +48,8 @@ class ProxyFiles:
         self._control_plane = control_plane
         self._control_plane_name = control_plane_name
         self._directories: dict[ProxyIdentity, Path] = {}
+        self.log_level = "error"
+        """Of proxies that start from now on."""
 
     async def write(self, proxy: ProxyIdentity, directory: Path, admin_socket: Path) -> list[str]:
         """Write a proxy's files; returns Envoy's arguments. Raises `IssuerError`."""
@@ -59,7 +68,7 @@ class ProxyFiles:
             build_trust_file(self._keeper.issuer.trust_bundle, self._control_plane_name),
         )
         self.renew(proxy, pair)
-        return ["-c", str(directory / BOOTSTRAP_FILE), *ENVOY_ARGUMENTS]
+        return ["-c", str(directory / BOOTSTRAP_FILE), *envoy_arguments(self.log_level)]
 
     def renew(self, proxy: ProxyIdentity, pair: KeyPair) -> None:
         """A proxy has a new bootstrap certificate. Nothing happens for one that does not run here."""

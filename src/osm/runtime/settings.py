@@ -1,17 +1,25 @@
 """Names and places that a running mesh is known by."""
 
 import os
-from datetime import timedelta
 from pathlib import Path
+
+from osm.core.compile.options import CompileOptions
 
 TRUST_DOMAIN = "cluster.local"
 ADS_NAME = f"ads.{TRUST_DOMAIN}"
 """The name in the control plane's certificate, which proxies insist on."""
 ADS_SOCKET = "ads.sock"
 CONTROL_SOCKET = "control.sock"
+GATEWAY_SOCKET = "out.sock"
 CONTROL_PLANE_LOG = ("osm-system", "osm-controller", "osm")
 """The name under which the control plane's own lines are found among the logs."""
-LEAF_VALIDITY = timedelta(hours=24)
+
+
+def compile_options(mesh: str, *, gateway: str = "") -> CompileOptions:
+    """What a mesh that is no cluster's decides about compilation."""
+    return CompileOptions(
+        mesh, TRUST_DOMAIN, require_monitored_label=False, gateway=gateway, placement=True
+    )
 
 
 def state_directory(mesh: str) -> Path:

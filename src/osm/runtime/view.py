@@ -7,7 +7,8 @@ import msgspec
 from osm.core.api.kubernetes import Pod
 from osm.core.api.manifest import Manifest
 from osm.core.envoy import access
-from osm.core.explain.remedy import remedy_for
+from osm.core.explain.denied import explain_refusal
+from osm.core.explain.refusal import refusal_of
 from osm.core.explain.view import (
     DenialView,
     EdgeView,
@@ -17,8 +18,7 @@ from osm.core.explain.view import (
 from osm.core.model.identity import Identity
 from osm.core.model.mesh import Model
 from osm.core.model.origin import Finding, Severity
-from osm.core.model.request import Request, normalise_path, split_target
-from osm.core.model.service import PortName, ServicePort
+from osm.core.model.service import PortName
 from osm.core.model.workload import Workload
 from osm.telemetry.access_log import DenialRate
 from osm.telemetry.traffic import EdgeTraffic
@@ -128,7 +128,7 @@ def edge_views(
     splits = _splits(model)
     apps = {(w.namespace, w.owner_name) for w in model.workloads.values()}
     return tuple(
-        _edge_view(model, each, refused, splits, senders)
+        _edge_view(model, each, refused, splits)
         for each in traffic
         # What nobody answered (a backend that was not ready yet) is shown while it happens.
         if (each.edge.destination_namespace, each.edge.destination) in apps
@@ -141,7 +141,6 @@ def _edge_view(
     each: EdgeTraffic,
     refused: Mapping[Ends, Refusals],
     splits: Mapping[tuple[str, str], Split],
-    senders: Mapping[str, Workload],
 ) -> EdgeView:
     edge = each.edge
     denied = refused.get(
@@ -169,7 +168,7 @@ def _edge_view(
         denied_per_second=round(rate, 2),
         denied_total=denied.total if denied else 0,
         deny_reason=deny_reason(model, denied.newest) if denied and rate else "",
-        remedy=_remedy(model, senders, denied.newest) if denied and rate else "",
+        remedy=explain_refusal(model, refusal_of(denied.newest)).remedy if denied and rate else "",
         mutual_tls=True,
         split_percent=split.percent if split else None,
         split_service=split.service if split else "",
@@ -193,28 +192,6 @@ def _workloads_by_account(model: Model) -> Mapping[str, Workload]:
     for _, workload in sorted(model.workloads.items()):
         found.setdefault(f"{workload.namespace}/{workload.identity.service_account}", workload)
     return found
-
-
-def _remedy(model: Model, senders: Mapping[str, Workload], denial: DenialView) -> str:
-    source = senders.get(denial.source)
-    namespace, _, name = denial.destination.partition("/")
-    destination = model.workloads.get((namespace, name))
-    if source is None or destination is None:
-        return ""
-    port = _port_in_front(model, destination, denial.port)
-    if port is None:
-        return ""
-    request = None
-    if denial.method:
-        path, query = split_target(denial.path)
-        request = Request(denial.method, normalise_path(path), "", (), query)
-    return remedy_for(model, source.identity, [(destination.identity, port)], request)
-
-
-def _port_in_front(model: Model, workload: Workload, target_port: int) -> ServicePort | None:
-    names: tuple[PortName, ...] = model.services_of.get((workload.namespace, workload.name), ())
-    ports = (model.services[name] for name in names)
-    return next((port for port in ports if port.target_port == target_port), None)
 
 
 def _splits(model: Model) -> Mapping[tuple[str, str], Split]:

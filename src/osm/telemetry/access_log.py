@@ -31,6 +31,10 @@ PORT_TAG = "osm.port"
 # To the last bracket, since the names of policies contain some themselves.
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]", re.DOTALL)
 _NO_POLICY = ("", "none")
+_AUTHORIZER = {
+    "ext_authz_denied": "external-authorizer-refused",
+    "ext_authz_error": "external-authorizer-did-not-answer",
+}
 UNKNOWN_CALLER = "SAN matcher"
 """What Envoy says of a handshake whose caller no access rule of the TCP port names."""
 NO_RULE = "no access rule allows it"
@@ -171,7 +175,7 @@ def _reason(details: str) -> str | None:
     """The policy that refused, or None when it was not an access rule that did."""
     match = _DENIED.search(details)
     if match is None:
-        return None
+        return _AUTHORIZER.get(details)
     return NO_RULE if match[1] in _NO_POLICY else displayable(match[1])
 
 
@@ -179,7 +183,9 @@ def _source(common: AccessLogCommon) -> str:
     names = common.tls_properties.peer_certificate_properties.subject_alt_name
     claimed = next((name.uri for name in names if name.uri), "")
     who = Identity.from_spiffe_id(claimed)
-    return displayable(who.short if who else claimed) or NO_CERTIFICATE
+    # Without a certificate it came from outside of the mesh: its address says who called.
+    address = common.downstream_remote_address.socket_address.address
+    return displayable((who.short if who else claimed) or address) or NO_CERTIFICATE
 
 
 def _port(common: AccessLogCommon) -> int:

@@ -16,7 +16,7 @@ from osm.core.model.service import PortName, ServiceName
 Document = Mapping[str, object]
 Part = str | Document | Manifest
 
-LOCAL = CompileOptions(require_monitored_label=False)
+LOCAL = CompileOptions(require_monitored_label=False, placement=True)
 """As the local platform compiles: every namespace takes part."""
 
 
@@ -125,6 +125,12 @@ def service(
             ],
         },
     }
+
+
+def service_account(name: str, *, namespace: str = "default") -> Document:
+    """A ServiceAccount."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
 def namespace(name: str, **labels: str) -> Document:

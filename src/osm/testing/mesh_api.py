@@ -5,10 +5,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 import yaml
 
 from osm.core.api.manifest import Key, Manifest
 from osm.core.explain.explanation import Explanation, Question, Step
+from osm.core.explain.refusal import Refusal
 from osm.core.explain.view import MeshView, ObjectView
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.errors import InvalidObjects, PlatformError, UsageError
@@ -100,7 +102,18 @@ class FakeMeshApi:
                 ("bookstore/bookstore-v2:14001", 50.0),
             ),
             remedy="" if allowed else REMEDY,
+            advice=_whole_name(question.destination),
         )
+
+    def explain_refusal(self, refusal: Refusal) -> Explanation:
+        namespace, _, name = refusal.destination.partition("/")
+        question = Question(
+            refusal.source, f"{name}.{namespace}:{refusal.port}", refusal.method, refusal.path
+        )
+        answer = self.explain(question)
+        what = f"{refusal.method} {refusal.path}"
+        then = Step("then", "denied", f"{refusal.source} was refused {what}.")
+        return msgspec.structs.replace(answer, steps=(then, *answer.steps))
 
     async def proxy_admin(self, proxy: str, path: str) -> bytes:
         if not any(proxy == f"{item.namespace}/{item.name}" for item in self.view().proxies):
@@ -140,6 +153,12 @@ class FakeMeshApi:
 
     async def shutdown(self) -> None:
         self.calls.append("shutdown")
+
+
+def _whole_name(destination: str) -> tuple[str, ...]:
+    """What to write instead of a short name."""
+    host, _, port = destination.partition(":")
+    return () if "." in host else (f"Write {host}.{host}:{port}.",)
 
 
 def _manifest(item: ObjectView) -> Manifest:

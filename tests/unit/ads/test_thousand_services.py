@@ -123,8 +123,8 @@ def test_a_policy_is_one_resource_for_the_proxy_that_enforces_it(fleet: Fleet) -
 def test_a_split_is_one_resource_for_the_callers_of_its_root(fleet: Fleet) -> None:
     published = fleet.apply(split("half", "s700", {"s700": 1, "s701": 1}))
     # Looked at for each of ten callers, whose retries may differ, and for the second backend's own
-    # routes; still one resource.
-    assert (published.compared, published.built, published.streams) == (11, 1, 10)
+    # routes and the servers that these may ask; still one resource.
+    assert (published.compared, published.built, published.streams) == (12, 1, 10)
     told = fleet.told()
     assert sorted(told) == callers(700)
     assert {tuple(names) for names in told.values()} == {("VHDS rds-outbound.80/default|s700",)}

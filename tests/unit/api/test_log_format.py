@@ -33,6 +33,7 @@ TAKEN = (
     "%DYNAMIC_METADATA(a.b:c)% %FILTER_STATE(a:PLAIN)% %FILTER_STATE(a:FIELD:b)%",
     '{"a": "%PROTOCOL%", "b": {"c": ["%DURATION%", 1, true, null]}}',
     "{}",
+    '{"a":' * 10 + "1" + "}" * 10,
 )
 REFUSED = (
     "100%",
@@ -65,6 +66,7 @@ OURS_ALONE = (
     '%COALESCE({"operators":["HOSTNAME"]})%',
     "{not JSON",
     '{"a": 1}{"b": 2}',
+    '{"a":' * 11 + "1" + "}" * 11,
     '{"a":' * 3000,
     '{"a":' * 5000,
 )

@@ -160,6 +160,7 @@ NONSENSE: list[tuple[str, object, str, Severity]] = [
         "10.0.0.1", "10.0.0.0/33", "10.0.0/8", "::/0", "fd00::/8", "10.0.0.0/8;reboot", "$(id)",
         "10.0.0.0/8\n", "", "x" * 5000)),
     (LISTS[0], ["0.0.0.0/0"], "OSM148", E),
+    (LISTS[0], ["0.0.0.0/00"], "OSM148", E),
     *((name, ["10.0.0.0/8"] * 10_000, "OSM119", E) for name in LISTS),
     *((name, [bad], "OSM130", E) for name in PORTS for bad in (0, 70000, -1)),
     *((name, [bad], "OSM112", E) for name in PORTS for bad in ("80", "80;reboot", "$(id)", 1.5)),

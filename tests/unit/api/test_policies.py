@@ -452,7 +452,6 @@ WRONG: list[tuple[str, str, object, str, Severity, str]] = [
     ("Retry", "retryPolicy.numRetries", 2**32, "OSM115", E, "spec.retryPolicy.numRetries"),
     ("Retry", "retryPolicy.retryBackoffBaseInterval", "0s", "OSM134", E,
      "spec.retryPolicy.retryBackoffBaseInterval"),
-    ("Telemetry", "accessLog", REMOVED, "OSM150", W, "spec.accessLog"),
     ("Telemetry", "selector.app", "a b", "OSM122", E, "spec.selector.app"),
     ("Telemetry", "accessLog.format", "100%", "OSM139", E, "spec.accessLog.format"),
     ("Telemetry", "accessLog.format", "{", "OSM139", E, "spec.accessLog.format"),

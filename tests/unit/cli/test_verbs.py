@@ -14,6 +14,7 @@ from tests.unit.cli.calls import Mesh, Run, TalkingMesh, mesh_after
 
 from osm import __version__
 from osm.core.explain.view import MeshView, ProxyView, WorkloadView
+from osm.core.model.origin import Severity
 from osm.testing.bookstore_view import REMEDY
 
 StartMesh = Callable[..., Mesh]
@@ -68,6 +69,22 @@ def test_status_of_a_mesh_that_is_well_exits_with_0(start_mesh: StartMesh, run: 
     assert "Last change:  TrafficSplit bookstore/bookstore-split: compiled in 1.8ms" in result.out
     assert "Warnings:\n  policies/split.yaml:7: TrafficSplit" in result.out
     assert result.out.endswith("\nAll is well.\n")
+
+
+def test_status_counts_notes_and_leaves_them_to_analyze(start_mesh: StartMesh, run: Run) -> None:
+    def noted(view: MeshView) -> MeshView:
+        notes = tuple(
+            msgspec.structs.replace(each, severity=Severity.INFO, message="is worth knowing")
+            for each in well(view).findings
+        )
+        return msgspec.structs.replace(well(view), findings=notes)
+
+    start_mesh(api=mesh_after(42, noted))
+    result = run("status")
+    assert result.code == 0
+    assert "Notes:        1 (`osm analyze` has them)\n" in result.out
+    assert "is worth knowing" not in result.out and "Warnings:" not in result.out
+    assert "is worth knowing" in run("analyze").out
 
 
 @pytest.mark.parametrize(

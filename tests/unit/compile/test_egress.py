@@ -6,6 +6,8 @@ from tests.unit.envoy.asking import catalog_of, value_of
 
 from osm.core.api.registry import find_kind
 from osm.core.envoy import names
+from osm.core.envoy.egress_cluster import OriginalCluster
+from osm.core.envoy.egress_resources import egress_cluster_value
 from osm.core.envoy.outbound import OutboundListener
 from osm.core.envoy.route import OutboundHost
 from osm.core.explain.decide import explain
@@ -97,19 +99,23 @@ def test_a_missing_setting_closes_also_what_is_not_http() -> None:
     assert rules(found) == EgressRules() and not found.egress_clusters
 
 
-def test_where_pods_have_no_way_out_nothing_is_opened_and_that_is_said() -> None:
-    """A proxy would send to itself what it lets pass."""
-    options = msgspec.structs.replace(LOCAL, way_out=False)
-    found = model(*PODS, ON, egress("e", ["client"], ["http:80", "tcp:25"], "x"), options=options)
-    assert [f.code for f in found.findings] == ["OSM334", "OSM334"]
-    assert rules(found) == EgressRules() and not found.settings.egress
-    assert not listener(found).passthrough
+def test_where_pods_have_networks_of_their_own_a_gateway_is_the_way_out() -> None:
+    options = msgspec.structs.replace(LOCAL, gateway="/run/out.sock")
+    leaving = egress("e", ["client"], ["http:80", "tcp:25"], "x.test")
+    found = model(*PODS, leaving, options=options)
+    for name in ("x.test:80", "25"):
+        value = egress_cluster_value(found, name)
+        assert value is not None and value.gateway == "/run/out.sock"
+        directly = egress_cluster_value(model(*PODS, leaving), name)
+        assert directly == msgspec.structs.replace(value, gateway="")
+    everything = egress_cluster_value(model(*PODS, ON, options=options), names.PASSTHROUGH_CLUSTER)
+    assert everything == OriginalCluster(names.PASSTHROUGH_CLUSTER, gateway="/run/out.sock")
 
 
 def test_a_namespace_outside_of_the_mesh_opens_nothing() -> None:
     away = egress("e", ["default/client"], ["tcp:25"], namespace="away")
     found = model(*PODS, namespace("away", ignore="true"), away)
-    assert rules(found) == EgressRules() and codes(found) == []
+    assert rules(found) == EgressRules() and codes(found) == ["OSM231"]
 
 
 def test_connection_settings_limit_the_clusters_that_are_named() -> None:

@@ -25,7 +25,9 @@ def codes(found: Model) -> list[str]:
 
 
 def test_a_retry_is_for_each_of_its_destinations_and_for_its_source_only() -> None:
-    found = model(*MESH, service("more", 80), ENABLED, retry("r", "client", ["shop", "more"]))
+    found = model(
+        *MESH, service("more", 80, app="shop"), ENABLED, retry("r", "client", ["shop", "more"])
+    )
     assert codes(found) == []
     for to in ("shop", "more"):
         one = policy(found, to=to)

@@ -106,10 +106,61 @@ def test_objects_of_other_namespaces_mean_nothing() -> None:
         target("u", "shop", ["buyer"], "HTTPRouteGroup/missing", namespace="out"),
         split("s", "nothing", {"shop": 1}, namespace="out"),
     )
-    assert (found.services, found.access, found.findings) == ({}, {}, ())
+    assert (found.services, found.access) == ({}, {})
+    assert [finding.code for finding in found.findings] == ["OSM231"] * 3  # its policies
 
 
 def test_a_source_may_be_of_any_namespace() -> None:
     found = model(http_group("all"), target("t", "shop", ["elsewhere/buyer"], "HTTPRouteGroup/all"))
     (rule,) = found.access[identity("shop")]
     assert rule.sources == (identity("elsewhere/buyer"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("24h", 86400), ("10m", 600), ("1m", 600), ("1h30m", 5400), ("2562047h", 9223369200)],
+)
+def test_certificates_live_as_long_as_it_says_but_ten_minutes_at_least(
+    written: str, seconds: int
+) -> None:
+    certificate = {"serviceCertValidityDuration": written, "certKeyBitSize": 2048}
+    assert model(mesh_config(certificate=certificate)).settings.certificate_validity_s == seconds
+
+
+@pytest.mark.parametrize(("written", "limit"), [(-1, 0), (0, 0), (500, 500)])
+def test_a_limit_of_proxies_that_is_not_above_zero_is_none(written: int, limit: int) -> None:
+    settings = model(mesh_config(sidecar={"maxDataPlaneConnections": written})).settings
+    assert settings.proxies_at_most == limit
+
+
+def test_what_containers_are_like_means_nothing_where_there_are_none() -> None:
+    config = mesh_config(
+        sidecar={
+            "envoyImage": "envoyproxy/envoy:v1.40",
+            "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+        },
+        certificate={
+            "serviceCertValidityDuration": "24h",
+            "certKeyBitSize": 2048,
+            "ingressGateway": {
+                "subjectAltNames": ["edge.ingress.cluster.local"],
+                "validityDuration": "24h",
+                "secret": {"name": "edge", "namespace": "ingress"},
+            },
+        },
+    )
+    found = model(config).findings
+    assert {f.code for f in found} == {"OSM324"}
+    assert {(f.origin.field, f.severity) for f in found if f.origin} == {
+        ("spec.sidecar.envoyImage", Severity.INFO),
+        ("spec.sidecar.resources.limits", Severity.INFO),
+        ("spec.sidecar.resources.requests", Severity.INFO),
+        ("spec.certificate.ingressGateway", Severity.WARNING),
+    }
+    assert not model(config, options=KUBERNETES).findings
+
+
+def test_the_debug_server_of_osm_is_not_needed_and_that_is_told() -> None:
+    (finding,) = model(mesh_config(observability={"enableDebugServer": True})).findings
+    assert (finding.code, finding.severity) == ("OSM324", Severity.INFO)
+    assert "osm proxy get" in finding.message

@@ -183,7 +183,8 @@ def test_a_split_with_matches_holds_for_requests_that_fit(
     assert [
         (tuple(b.port.service.name for b in rule.backends), len(rule.matches)) for rule in made
     ] == rules
-    assert codes(found) == (["OSM301"] if "gone" in matches else [])
+    told = [code for code in codes(found) if code != "OSM309"]  # groups that nobody names
+    assert told == (["OSM301"] if "gone" in matches else [])
     if matches == ["beta"]:
         assert made[0].matches == (HttpMatch(PathMatch("regex", "/beta")),)
 

@@ -118,16 +118,6 @@ def test_limits_of_http_for_a_service_that_speaks_none_are_told() -> None:
     assert codes(found) == ["OSM375", "OSM375"]
 
 
-def test_limits_that_a_server_keeps_are_told_to_have_no_effect() -> None:
-    everywhere = {
-        "rateLimitService": {"host": "limits.example.org", "port": 8081},
-        "domain": "test",
-        "descriptors": [{"entries": [{"genericKey": {"value": "x"}}]}],
-    }
-    found = model(*MESH, upstream("u", HOST, {"rateLimit": {"global": {"http": everywhere}}}))
-    assert codes(found) == ["OSM374"]
-
-
 def test_a_host_beyond_the_mesh_is_right_where_an_egress_names_it() -> None:
     setting = upstream("u", "example.org", {**CIRCUIT, **OF_HOST})
     names_it = egress("e", ["client"], ["http:80"], "example.org", setting="u")

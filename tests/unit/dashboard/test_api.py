@@ -116,6 +116,16 @@ def test_explaining_answers_with_steps_and_origins(socket: TestClient) -> None:
     assert explanation.steps[1].origins[0].kind == "TrafficSplit"
 
 
+def test_a_refusal_is_explained(socket: TestClient) -> None:
+    refusal = {"source": "bookthief/bookthief", "destination": "bookstore/bookstore", "port": 14001,
+               "method": "GET", "path": "/buy-a-book/new"}  # fmt: skip
+    answer = socket.post("/api/v1/explain/refusal", json=refusal)
+    explanation = msgspec.json.decode(answer.content, type=Explanation)
+    assert explanation.steps[0].title == "then"
+    assert explanation.question.destination == "bookstore.bookstore:14001"
+    assert socket.post("/api/v1/explain/refusal", json={"source": "a"}).status_code == 400
+
+
 def test_asking_about_nobody_is_an_error_for_people(socket: TestClient) -> None:
     answer = socket.post("/api/v1/explain", json={"source": "nobody", "destination": "x"})
     assert answer.status_code == 400

@@ -38,6 +38,8 @@ async def live_envoy(
     directory: Path,
     host: route_components_pb2.VirtualHost,
     filters: tuple[HttpFilter, ...] = (),
+    *,
+    inbound: bool = False,
 ) -> AsyncIterator["LiveEnvoy"]:
     """Envoy with our connection manager, these filters and this virtual host."""
     bootstrap = bootstrap_pb2.Bootstrap()
@@ -46,7 +48,7 @@ async def live_envoy(
     listener = bootstrap.static_resources.listeners.add(name="listener")
     socket = directory / "envoy.sock"
     listener.address.pipe.path = str(socket)
-    listener.filter_chains.add().filters.append(_static(host, filters))
+    listener.filter_chains.add().filters.append(_static(host, filters, inbound=inbound))
     file = directory / "envoy.json"
     file.write_text(json_format.MessageToJson(bootstrap, preserving_proto_field_name=True))
     process = await asyncio.create_subprocess_exec(
@@ -81,10 +83,10 @@ async def _answers(socket: Path) -> bool:
 
 
 def _static(
-    host: route_components_pb2.VirtualHost, filters: tuple[HttpFilter, ...]
+    host: route_components_pb2.VirtualHost, filters: tuple[HttpFilter, ...], *, inbound: bool
 ) -> listener_components_pb2.Filter:
     made = http_connection_manager(
-        stat_prefix="live", routes="live", filters=filters, access_logs=[], inbound=False
+        stat_prefix="live", routes="live", filters=filters, access_logs=[], inbound=inbound
     )
     manager = Manager()
     made.typed_config.Unpack(manager)

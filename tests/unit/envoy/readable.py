@@ -8,6 +8,7 @@ import yaml
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from osm._envoy.envoy.config.accesslog.v3 import accesslog_pb2
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
@@ -49,6 +50,30 @@ def outline(listener: listener_pb2.Listener) -> Tree:
     if inspected:
         out["listener_filters"] = {f.name: as_tree(f.filter_disabled) for f in inspected}
     return out
+
+
+def told(listener: listener_pb2.Listener) -> Tree:
+    """What people asked to be told of each chain's traffic: logs and spans, but none of our own."""
+    chains = [*listener.filter_chains]
+    if listener.HasField("default_filter_chain"):
+        chains.append(listener.default_filter_chain)
+    return {chain.name: _told(chain.filters[-1]) for chain in chains}
+
+
+def _told(last: listener_components_pb2.Filter) -> Tree:
+    http = http_connection_manager_pb2.HttpConnectionManager()
+    tcp = tcp_proxy_pb2.TcpProxy()
+    if last.typed_config.Unpack(tcp):
+        return {"access_log": [as_tree(each) for each in tcp.access_log if _is_asked_for(each)]}
+    assert last.typed_config.Unpack(http)
+    logs = [as_tree(each) for each in http.access_log if _is_asked_for(each)]
+    return {"access_log": logs, "tracing": as_tree(http.tracing)}
+
+
+def _is_asked_for(log: accesslog_pb2.AccessLog) -> bool:
+    """Ours are metrics, and what tells of refusals."""
+    ours = log.filter.HasField("metadata_filter") or log.filter.HasField("extension_filter")
+    return not ours and log.name != "envoy.access_loggers.stats"
 
 
 def _choice(matcher: matcher_pb2.Matcher) -> Tree:

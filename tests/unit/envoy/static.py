@@ -35,6 +35,7 @@ from osm.core.envoy.bootstrap import (
     build_trust_file,
 )
 from osm.core.envoy.catalog import Catalog
+from osm.core.envoy.observation import observation
 from osm.core.envoy.render import build
 from osm.core.envoy.secret import (
     CallersSecret,
@@ -105,6 +106,12 @@ class StaticEnvoy:
             elif kind == types.CLUSTER:
                 assert isinstance(message, cluster_pb2.Cluster)
                 self._add_cluster(f"{proxy.name} {name}", message, found)
+        # Envoy takes no tracer without its cluster: these are known by their own names, too.
+        told = observation(model, model.workloads[proxy.identity.namespace, proxy.workload])
+        for name in told.clusters:
+            message = found[types.CLUSTER, name]
+            assert isinstance(message, cluster_pb2.Cluster)
+            self._add_cluster(name, message, found)
 
     def _add_callers(self, proxy: ProxyIdentity, name: str, catalog: Catalog) -> str:
         """The name of a static secret for whom a TCP port accepts, with real roots."""

@@ -17,9 +17,9 @@ from osm.core.envoy.access import (
     http_access_per_route,
     open_gates,
 )
+from osm.core.envoy.inbound_routes import InboundRoutes
 from osm.core.envoy.matching import quote
 from osm.core.envoy.render import origins
-from osm.core.envoy.route import InboundRoutes
 from osm.core.model.access import AccessRule
 from osm.core.model.origin import Origin
 from osm.core.model.route import HttpMatch, PathMatch, ValueMatch

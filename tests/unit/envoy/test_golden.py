@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.envoy.asking import catalog_of, value_of
-from tests.unit.envoy.readable import as_tree, as_yaml, outline
+from tests.unit.envoy.readable import as_tree, as_yaml, outline, told
 
 from osm._envoy.envoy.config.listener.v3 import listener_pb2
 from osm.core.envoy.render import build
@@ -113,8 +113,17 @@ CASES: Mapping[str, Mapping[str, Asked]] = {
         "RDS": {"shop": ("rds-inbound.8080",)},
         "LDS whole": {"shop": (OWN,)},
     },
+    "asked": {
+        "LDS": {"servers": ("inbound-listener",)},
+        "RDS": {"shop": ("rds-inbound.8080",), "servers": ("rds-inbound.9191",)},
+        "CDS": {"shop": ("extension|limits.example.org|8081|h2|0",)},
+    },
     "retry": {
         "VHDS": {"client": ("rds-outbound.80/shop",), "shop": ("rds-outbound.80/shop",)},
+    },
+    "observation": {
+        "LDS told": {"shop": ("inbound-listener",), "otel": ("inbound-listener",)},
+        "CDS": {"shop": ("extension|zipkin.test|9411|h1|0",)},
     },
     "two-ports": {
         "LDS": {"client": ("outbound-listener",), "shop": (OWN,)},
@@ -143,8 +152,9 @@ def test_golden_resources_are_as_written(case: str, golden: Callable[[Path, str]
                 message = build(value) if value is not None else None
                 if message is None:
                     tree.setdefault(workload, {})[name] = "there is none"
-                elif isinstance(message, listener_pb2.Listener) and not whole:
-                    tree.setdefault(workload, {})[name] = outline(message)
+                elif isinstance(message, listener_pb2.Listener) and whole != "whole":
+                    shown = told(message) if whole == "told" else outline(message)
+                    tree.setdefault(workload, {})[name] = shown
                 else:
                     tree.setdefault(workload, {})[name] = as_tree(message)
         golden(DIRECTORY / case / f"{short}.yaml", as_yaml(tree))

@@ -2,11 +2,11 @@
 
 from tests.unit.envoy.asking import catalog_of, value_of
 
-from osm.core.envoy.access import HttpAccess
 from osm.core.envoy.catalog import Value
 from osm.core.envoy.inbound_host import InboundHost, inbound_hosts
 from osm.core.envoy.render import render
 from osm.core.model.mesh import Model
+from osm.core.model.upstream import ANY_PATH
 from osm.core.xds import types
 from osm.testing.builders import (
     PERMISSIVE,
@@ -38,7 +38,7 @@ def limited(name: str) -> Document:
 
 
 def hosts(found: Model) -> dict[str, InboundHost]:
-    made = inbound_hosts(found, NAMES, HttpAccess(permissive=True))
+    made = inbound_hosts(found, NAMES, frozenset({ANY_PATH}))
     return {host.name.partition(".")[0]: host for host in made}
 
 
@@ -71,7 +71,7 @@ def test_no_domain_stands_in_two_hosts() -> None:
     made = inbound_hosts(
         model(*MESH, twice, limited("shop")),
         (*NAMES, port_name("twin:80")),
-        HttpAccess(permissive=True),
+        frozenset({ANY_PATH}),
     )
     domains = [domain for host in made for domain in host.domains]
     assert len(domains) == len(set(domains))

@@ -12,6 +12,7 @@ from osm._envoy.envoy.extensions.filters.http.router.v3 import router_pb2
 from osm._envoy.xds.type.matcher.v3 import matcher_pb2
 from osm.core.envoy.filters.traffic_metrics import SourceLabels
 from osm.core.envoy.names import outbound_routes
+from osm.core.envoy.observation import Observation
 from osm.core.envoy.outbound import (
     OutboundListener,
     TcpException,
@@ -28,7 +29,7 @@ from osm.core.envoy.route import (
 from osm.core.model.origin import Origin
 from osm.core.model.route import HttpMatch, PathMatch
 
-SOURCE = SourceLabels("default", "Deployment", "client", "client-0")
+SOURCE = Observation(SourceLabels("default", "Deployment", "client", "client-0"))
 ORIGIN = Origin("Service", "default", "shop", "spec")
 ONLY_A = HttpMatch(PathMatch("exact", "/a"))
 GUARDED = OutboundListener(

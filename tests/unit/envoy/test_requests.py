@@ -18,7 +18,7 @@ from osm.core.model.request import (
     Request,
     fits,
     has_escaped_slash,
-    is_refused_path,
+    is_refused_target,
     normalise_path,
     route_fits,
     split_target,
@@ -57,7 +57,7 @@ async def test_paths_are_normalised_as_envoy_does_it(tmp_path: Path) -> None:
     seen = {200: 0, 307: 0, 400: 0}
     for path, answer in zip(paths, answers, strict=True):
         seen[answer.status] += 1
-        assert (answer.status == 400) == is_refused_path(path), path
+        assert (answer.status == 400) == is_refused_target(path), path
         if answer.status != 400:
             assert (answer.status == 307) == has_escaped_slash(path), path
         if answer.status == 200:

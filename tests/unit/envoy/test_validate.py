@@ -13,13 +13,8 @@ from tests.unit.envoy.test_golden import CASES, DIRECTORY
 
 from osm._envoy.envoy.config.route.v3 import route_pb2
 from osm.core.envoy.access import HttpAccess
-from osm.core.envoy.route import (
-    InboundRoutes,
-    OutboundHost,
-    OutboundRule,
-    build_inbound_routes,
-    build_outbound_host,
-)
+from osm.core.envoy.inbound_routes import InboundRoutes, build_inbound_routes
+from osm.core.envoy.route import OutboundHost, OutboundRule, build_outbound_host
 from osm.core.model.access import AccessRule
 from osm.core.model.mesh import Model
 from osm.core.model.origin import Origin

@@ -1,15 +1,21 @@
 """What `osm explain` prints to apply makes the same question allowed, and takes nothing away."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.unit.compile.meshes import meshes
 
+from osm.core.explain.access import Asked, access_steps, is_allowed_by
 from osm.core.explain.decide import explain
 from osm.core.explain.explanation import Question
+from osm.core.explain.objects import LONGEST, METHODS
+from osm.core.explain.reading import read_request
 from osm.core.explain.remedy import remedy_for
+from osm.core.model.mesh import Model
 from osm.core.model.request import Request
 from osm.testing.builders import (
     Document,
@@ -60,6 +66,47 @@ def test_applying_a_remedy_makes_the_same_question_allowed(
     after = explain(model(*old, *new), question)
     assert after.verdict in ("allowed", "no endpoints"), before.remedy
     assert all(step.outcome != "denied" for step in after.steps)
+    wanted = found.workloads[namespace, workload].identity
+    read = read_request(question)
+    request = read if found.services[to].protocol.is_http and isinstance(read, Request) else None
+    for opened in _opened(found, model(*old, *new), request):
+        assert opened.source == wanted, opened
+        assert f"access to {opened.destination.short}" in {
+            step.title for step in before.steps if step.outcome == "denied"
+        }, opened
+        assert _was_asked(opened, request) or _is_like_before(found, opened), opened
+
+
+def _opened(before: Model, after: Model, request: Request | None) -> Iterator[Asked]:
+    """Everything of a good many that the workloads take now, and did not take before."""
+    own = [request] if request else []
+    others = [
+        Request(method, path, "a") for method in ("GET", "POST") for path in ("/x", "/x/y", "/z")
+    ]
+    ports = {port.target_port for port in after.services.values()}
+    for source, destination, port, sent in product(
+        sorted(after.workloads_of), sorted(after.workloads_of), sorted(ports), [None, *own, *others]
+    ):
+        one = Asked(source, destination, port, sent)
+        outcomes = [access_steps(found, one)[0].outcome for found in (before, after)]
+        if outcomes == ["denied", "ok"]:
+            yield one
+
+
+def _was_asked(opened: Asked, request: Request | None) -> bool:
+    """The same request or, where regexes cannot say more, one that cannot be told from it."""
+    if opened.request is None or request is None:
+        return opened.request is request
+    same_method = opened.request.method == request.method or request.method not in METHODS
+    return same_method and (opened.request.path == request.path or len(request.path) > LONGEST)
+
+
+def _is_like_before(before: Model, opened: Asked) -> bool:
+    """Others were let in by the same match already: it was used again."""
+    return any(
+        is_allowed_by(rule, msgspec.structs.replace(opened, source=rule.sources[0]))
+        for rule in before.access.get(opened.destination, ())
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,18 @@ from osm.testing.builders import (
     pod,
     retry,
     service,
+    service_account,
     split,
     target,
     tcp_route,
     upstream,
 )
+from osm.testing.observation import extension_service, telemetry
 
-KINDS = 14
+KINDS = 16
+POD, SERVICE, GROUP, TCP_ROUTE, TARGET, SPLIT, SETTINGS = 0, 2, 4, 5, 6, 7, 8
+INGRESS, EGRESS, RETRY, LIMITS, ACCOUNT, TELLING, STREAM = 9, 10, 11, 12, 13, 14, 15
+"""Kinds of change; pods and services have two numbers each, since all others are about them."""
 VARIANTS = 8
 Step = tuple[int, int, int]
 """What kind of change, which object, and how it is written; see `change`."""
@@ -68,6 +73,8 @@ def _document(kind: int, which: int, how: int) -> Document:
         _egress,
         _retry,
         _limits,
+        _account,
+        _telling,
     )
     return makers[kind](which, how)
 
@@ -90,6 +97,8 @@ def _pod(which: int, how: int) -> Document:
 
 
 def _service(which: int, how: int) -> Document:
+    if which >= 10:
+        return _alias(which, how)
     space, app = _SPACES[which % 2], _APPS[which // 2 % 3]
     unknown = {1: "mongo", 3: "mysql"}.get(how)
     how = 1 if how == 3 else how  # but for a protocol that is not known the same
@@ -107,6 +116,26 @@ def _service(which: int, how: int) -> Document:
         ip=("10.1.0.9", "", f"10.1.0.{which + 1}", "", "None", "10.1.0.9")[how % 6],
         publish_not_ready=how == 6,
     )
+
+
+def _alias(which: int, how: int) -> Document:
+    """Of a service or a host, by another one, in a circle, of the caller's own machine, or of nothing."""
+    targets = (
+        "a",
+        "b.red.svc.cluster.local",
+        "x.test",
+        "d.red",
+        "d.blue",
+        "127.0.0.1",
+        "c.gone",
+        "a",
+    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "d", "namespace": _SPACES[which % 2]},
+        "spec": {"type": "ExternalName", "externalName": targets[how]},
+    }
 
 
 def _group(which: int, how: int) -> Document:
@@ -147,7 +176,7 @@ def _split(which: int, how: int) -> Document:
         leaves,
         namespace=_SPACES[which % 2],
         created=("", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z")[how % 3],
-        matches=((), (), ("g",), ("gone",))[how % 4],
+        matches=((), (), ("g",), ("h", "gone"))[how % 4],
     )
 
 
@@ -165,19 +194,46 @@ def _retry(which: int, how: int) -> Document:
 def _limits(which: int, how: int) -> Document:
     space, name = _SPACES[which % 2], _APPS[(which // 2 + how // 6) % 3]
     limit = {"requests": how + 1, "unit": "minute"}
+    by_key = [{"entries": [{"key": "k", "value": str(how)}]}]
+    asked: Document = {
+        "rateLimitService": {"host": ("b", "a.red", "x.test")[how % 3], "port": 80},
+        "domain": "d",
+        "descriptors": [{"entries": [{"genericKey": {"value": "v"}}]}],
+    }
     parts: tuple[Document, ...] = (
         {"connectionSettings": {"tcp": {"maxConnections": which}}},
         {"rateLimit": {"local": {"http": limit}}},
         {"rateLimit": {"local": {"tcp": {"connections": 1, "unit": "hour", "burst": which}}}},
         {"httpRoutes": [{"path": f"/{which % 4}", "rateLimit": {"local": limit}}]},
         {"httpRoutes": [{"path": ".*", "rateLimit": {"local": limit}}]},
+        {"rateLimit": {"global": {"http": asked, "tcp": {**asked, "descriptors": by_key}}}},
     )
     return upstream(
         f"u{which // 2 % 4}",
         f"{name}.{space if how not in (4, 5) else 'gone'}.svc.cluster.local",
-        {**parts[how % 5], **parts[which % 5]},
+        {**parts[how % 6], **parts[which % 6]},
         namespace=space,
         created=("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")[how % 2],
+    )
+
+
+def _account(which: int, how: int) -> Document:
+    return service_account((*_APPS, "shared")[which // 2 % 4], namespace=_SPACES[which % 2])
+
+
+def _telling(which: int, how: int) -> Document:
+    """A Telemetry, or the collector that it names: beyond the mesh, or one of the services."""
+    if which % 4 == 3:
+        host = ("x.test", "a.blue.svc.cluster.local", "b.red")[how % 3]
+        return extension_service("otel", host, 80, namespace="red", connectTimeout=f"{how + 1}s")
+    app = {"app": _APPS[which // 4]}
+    return telemetry(
+        f"t{which // 4}",
+        namespace=(*_SPACES, "osm-system")[which % 3],
+        created=("", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z")[how // 3 % 3],
+        selector=({}, app, {**app, "nobody": "has"})[how % 3],
+        text="" if how % 2 else "%PROTOCOL%",
+        collector="red/otel" if how in (0, 3, 5, 6) else "",
     )
 
 
@@ -190,10 +246,16 @@ def _settings(which: int, how: int) -> Document:
         traffic={
             "enablePermissiveTrafficPolicyMode": how % 2 == 1,
             "enableEgress": how in (3, 6),
+            "inboundExternalAuthorization": {
+                "enable": how in (2, 6),
+                "address": ("a.blue", "x.test")[which // 2 % 2],
+                "port": 80,
+            },
         },
         sidecar={"discovery": "Eager" if how == 2 else "OnDemand"}
         | ({"tlsMinProtocolVersion": "TLSv1_2"} if how == 4 else {}),
         featureFlags={"enableRetryPolicy": how != 6},
+        observability={"tracing": {"enable": how == 4, "address": "a.red", "port": 80}},
     )
 
 
@@ -240,7 +302,7 @@ def _egress(which: int, how: int) -> Document:
         *(("10.9.9.9",) if how % 2 else ()),
         namespace=_SPACES[which % 2],
         ranges=((), ("10.1.0.0/24",), (), ("10.0.0.0/8", "10.1.0.0/16"))[how % 4],
-        groups=((), ("g",), ("gone",))[which // 3 % 3],
+        groups=((), ("g",), ("h", "gone"))[which // 3 % 3],
         setting="u0" if how in (1, 6) else "",
     )
 
@@ -249,6 +311,8 @@ def beginning() -> Sequence[Step]:
     """Steps after which there is a mesh to change: pods, services and access for both namespaces."""
     steps = [(0, which, 0) for which in range(8)]
     steps += [(2, which, how) for which, how in enumerate((0, 2, 1, 5, 3, 6))]
+    steps += [(2, 10, 3), (2, 11, 0)]
     steps += [(4, which, 0) for which in range(4)] + [(5, 0, 0), (5, 1, 3)]
-    steps += [(8, 0, 0), (11, 3, 0), (12, 0, 1), (12, 2, 3)]
+    steps += [(8, 0, 0), (10, 1, 0), (10, 3, 5), (11, 3, 0), (12, 0, 1), (12, 2, 3)]
+    steps += [(14, 0, 3), (14, 6, 6), (14, 9, 3), (14, 4, 1)]
     return [*steps, (6, 0, 0), (6, 1, 2), (6, 4, 3), (7, 0, 1)]

@@ -26,6 +26,8 @@ UNKNOWN = (
     (types.VIRTUAL_HOST, "rds-outbound.80/x.test"),
     (types.VIRTUAL_HOST, "rds-outbound/x.test:81"),
     (types.VIRTUAL_HOST, "rds-outbound.5432/10.9.9.9"),
+    (types.VIRTUAL_HOST, "rds-outbound.80/d"),
+    (types.VIRTUAL_HOST, "rds-outbound/d.blue:81"),
     (types.CLUSTER, "x.test:80"),
     (types.CLUSTER, "x.test:8080"),
     (types.CLUSTER, "80"),

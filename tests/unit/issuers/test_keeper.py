@@ -28,6 +28,7 @@ class Issuer:
         self.tresor = Tresor.open(
             directory, trust_domain="cluster.local", leaf_validity=validity, clock=clock
         )
+        self.leaf_validity = validity
         self.calls = 0
         self.fault: Callable[[Subject], Awaitable[KeyPair]] | None = None
 

@@ -5,8 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from osm.core.api.config import MeshConfig, MeshConfigSpec, TrafficSpec
 from osm.core.api.kubernetes import Deployment, Pod, Service, StatefulSet
-from osm.core.compile.local_annotations import local_placement
+from osm.core.api.metadata import Metadata
+from osm.core.compile.local_annotations import local_placement, local_redirection
+from osm.core.model.redirection import Redirection
 from osm.core.model.workload import Explicit, Redirected
 from osm.local import explicit, pods, variables
 from osm.local.container import Isolation
@@ -58,6 +61,15 @@ def test_a_deployment_becomes_as_many_pods_as_it_has_replicas() -> None:
     assert made[0].metadata.owner_references[0].kind == "Deployment"
     assert made[0].metadata.owner_references[0].name == "web"
     assert made[0].status.pod_ip != made[1].status.pod_ip
+
+
+def test_a_zero_too_many_does_not_take_the_machine() -> None:
+    written = deployment()
+    spec = msgspec.structs.replace(written.spec, replicas=pods.MOST_REPLICAS + 1)
+    made = plan(msgspec.structs.replace(written, spec=spec))
+    assert len(made.pods) == pods.MOST_REPLICAS
+    (finding,) = made.findings
+    assert (finding.code, finding.origin and finding.origin.field) == ("OSM403", "spec.replicas")
 
 
 def test_pods_of_a_stateful_set_have_host_names_behind_its_service() -> None:
@@ -266,3 +278,68 @@ def test_what_speaks_http_is_known_by_protocol_and_name(
 def test_held_addresses_can_be_written_down_and_read_back() -> None:
     held = plan(deployment(), service("a")).addresses
     assert msgspec.json.decode(msgspec.json.encode(held), type=Addresses) == held
+
+
+def test_an_alias_of_a_service_is_one_more_name_of_its_addresses() -> None:
+    written = manifest("mysql")
+    written["spec"]["serviceName"] = "mysql"
+    made = plan(
+        msgspec.convert(written, StatefulSet),
+        service("mysql", clusterIP="None", selector={"app": "mysql"}),
+        service("db", type="ExternalName", externalName="mysql.shop.svc.cluster.local"),
+        service("first", type="ExternalName", externalName="mysql-0.mysql"),
+        service("again", namespace="other", type="ExternalName", externalName="first.shop"),
+        service("beyond", type="ExternalName", externalName="db.example.com"),
+        service("circle", type="ExternalName", externalName="circle"),
+    )
+    lines = made.hosts["shop"].splitlines()
+    found = {name: [line.split()[0] for line in lines if name in line.split()] for name in
+             ("db", "first", "again.other", "mysql", "beyond", "circle")}  # fmt: skip
+    pods = [pod.status.pod_ip for pod in made.pods]
+    assert found["db"] == found["mysql"] == pods
+    assert found["first"] == found["again.other"] == pods[:1]
+    assert found["beyond"] == found["circle"] == []
+
+
+LISTS = {
+    "openservicemesh.io/outbound-port-exclusion-list": "5432",
+    "openservicemesh.io/outbound-ip-range-exclusion-list": "10.1.2.3/32,192.0.2.0/24",
+}
+
+
+def annotated() -> Deployment:
+    written = manifest()
+    written["spec"]["template"]["metadata"]["annotations"] = LISTS
+    return msgspec.convert(written, Deployment)
+
+
+def config(**traffic: Any) -> MeshConfig:
+    return MeshConfig(
+        Metadata("osm-mesh-config", "osm-system"), MeshConfigSpec(traffic=TrafficSpec(**traffic))
+    )
+
+
+def test_what_goes_around_the_proxy_is_merged_and_starts_nothing_anew() -> None:
+    more = config(outbound_port_exclusion_list=(6379,), inbound_port_exclusion_list=(9090,))
+    before, after = plan(annotated()), plan(annotated(), more)
+    found = [local_redirection(p.metadata.annotations) for p in (before.pods[0], after.pods[0])]
+    ranges = ("10.1.2.3/32", "192.0.2.0/24")
+    assert found == [
+        Redirection((5432,), (), ranges),
+        Redirection((5432, 6379), (9090,), ranges),
+    ]
+    hashes = {p.metadata.annotations[pods.TEMPLATE_HASH] for p in (before.pods[0], after.pods[0])}
+    assert len(hashes) == 1 and after.findings == ()
+    assert local_redirection(plan(deployment()).pods[0].metadata.annotations) == Redirection()
+
+
+def test_where_nothing_is_redirected_excluded_addresses_are_told_and_the_rest_is_said() -> None:
+    made = plan(annotated(), config(inbound_port_exclusion_list=(9090,)), isolation=Isolation.NONE)
+    assert environment(made.pods[0])["NO_PROXY"] == "localhost,127.0.0.1,10.1.2.3,192.0.2.0/24"
+    assert [(f.code, str(f.origin)) for f in made.findings] == [
+        ("OSM404", "MeshConfig osm-system/osm-mesh-config spec.traffic.inboundPortExclusionList"),
+        (
+            "OSM404",
+            f'Deployment shop/web spec.template.metadata.annotations["{next(iter(LISTS))}"]',
+        ),
+    ]

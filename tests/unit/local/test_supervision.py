@@ -13,7 +13,7 @@ from osm.core.api.metadata import Metadata
 from osm.errors import PlatformError
 from osm.local import wire
 from osm.local.forward import PortForward
-from osm.local.network import redirect_batch
+from osm.local.network import NOTHING_AROUND, redirect_batches
 from osm.local.pod_status import PodState, show
 from osm.local.probe import Verdicts
 from osm.local.proxy import envoy_binary
@@ -178,7 +178,7 @@ def test_messages_carry_descriptors_and_say_when_they_are_too_large() -> None:
 
 
 def test_the_redirection_is_one_transaction_of_well_formed_messages() -> None:
-    batch, last = redirect_batch(15001)
+    ((batch, last),) = redirect_batches(15001, 0, NOTHING_AROUND)
     lengths, offset, acknowledged = [], 0, []
     while offset < len(batch):
         length, kind, flags, sequence, _ = struct.unpack_from("=IHHII", batch, offset)

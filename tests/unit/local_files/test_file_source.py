@@ -8,7 +8,7 @@ import pytest
 
 from osm.core.model.origin import Finding, Severity
 from osm.errors import ConfigError, InvalidObjects, UsageError
-from osm.local import files, looks
+from osm.local import looks, reading
 from osm.local.files import FileSource
 
 from .watched import account, watching, written
@@ -208,7 +208,7 @@ async def test_a_file_that_becomes_unreadable_keeps_its_objects(
     async with watching(FileSource([directory], directory=directory)) as watched:
         refusal = Finding("OSM001", Severity.ERROR, None, "cannot be read", "", "a.yaml")
         # Permissions do not stop root, who may run this.
-        monkeypatch.setattr(files, "read_file", lambda _: refusal)
+        monkeypatch.setattr(reading, "read_file", lambda _: refusal)
         (directory / "a.yaml").touch()
         await watched.until({"a": "x", "b": "x"}, ["OSM001", "OSM015", "OSM015"])
         monkeypatch.undo()

@@ -9,7 +9,7 @@ from osm.core.model.request import (
     Request,
     fits,
     has_escaped_slash,
-    is_refused_path,
+    is_refused_target,
     normalise_path,
     path_fits,
     route_fits,
@@ -76,8 +76,8 @@ def test_an_escaped_slash_is_seen(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["", "a", "*", "/a b", "/a\n", "/\x7f", "/é", "/a%00b", "/a#b"])
 def test_a_path_that_no_url_can_have_is_refused(path: str) -> None:
-    assert is_refused_path(path)
-    assert not is_refused_path("/a~!$&'()*+,;=:@%01")
+    assert is_refused_target(path)
+    assert not is_refused_target("/a~!$&'()*+,;=:@%01")
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_a_push_says_what_it_took() -> None:
 
 def test_findings_are_those_of_the_present_model() -> None:
     async def story(mesh: Mesh) -> None:
-        mesh.change(service("shop", {"port": 80, "appProtocol": "mongo"}))
+        mesh.change(SHOP, service("shop", {"port": 80, "appProtocol": "mongo"}))
 
     assert [finding.code for finding in running(story).pipeline.findings] == ["OSM201"]
 

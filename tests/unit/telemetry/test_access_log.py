@@ -157,6 +157,15 @@ def test_the_source_is_the_identity_or_what_the_certificate_claims(uri: str, sou
     assert [denial.source for denial in log.views()] == [source]
 
 
+def test_who_has_no_certificate_is_known_by_the_address() -> None:
+    """Only callers from outside of the mesh may come without one."""
+    entry = http(uri="")
+    entry.common_properties.downstream_remote_address.socket_address.address = "10.2.0.7"
+    log = DenialLog(FakeClock())
+    log.handle(message(entry), STORE)
+    assert [denial.source for denial in log.views()] == ["10.2.0.7"]
+
+
 @given(st.text(), st.text(), st.binary(max_size=50))
 def test_nothing_that_a_client_sends_reaches_a_terminal_unescaped(
     path: str, uri: str, garbage: bytes

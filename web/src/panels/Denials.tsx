@@ -1,7 +1,7 @@
 import { ago } from "../format";
 import type { DenialView } from "../model";
 import { type Column, Table } from "../parts/Table";
-import { accountOf, questionOfDenial } from "../question";
+import { accountOf, questionOfDenial, refusalOf } from "../question";
 import { ask, view } from "../state";
 
 const COLUMNS: readonly Column<DenialView>[] = [
@@ -27,7 +27,7 @@ const COLUMNS: readonly Column<DenialView>[] = [
     title: "Open",
     className: "actions",
     cell: (row) => (
-      <button type="button" class="button button-small" onClick={() => { if (view.value) ask(questionOfDenial(view.value, row)); }}>
+      <button type="button" class="button button-small" onClick={() => { if (view.value) ask(questionOfDenial(view.value, row), refusalOf(row)); }}>
         Explain<span class="hidden">{` ${sourceOf(row)} to ${row.destination}`}</span>
       </button>
     ),

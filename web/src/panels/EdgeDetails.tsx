@@ -3,7 +3,7 @@ import type { AppEdge } from "../graph/elements";
 import { Chart } from "../parts/Chart";
 import { Code } from "../parts/Code";
 import { Icon } from "../parts/Icon";
-import { questionOfEdge } from "../question";
+import { denialOfEdge, questionOfEdge, refusalOf } from "../question";
 import { ask, history, view } from "../state";
 import { SideHead } from "./SideHead";
 
@@ -12,7 +12,11 @@ export function EdgeDetails({ item }: { item: AppEdge }) {
   const { edge } = item;
   const unit = rateUnit(edge.protocol);
   const isDenied = edge.denied_per_second > 0 || item.state === "denied";
-  const explainIt = () => { if (view.value) ask(questionOfEdge(view.value, edge)); };
+  const explainIt = () => {
+    if (!view.value) return;
+    const denial = denialOfEdge(view.value, edge);
+    ask(questionOfEdge(view.value, edge), denial ? refusalOf(denial) : null);
+  };
   return (
     <section data-testid="edge-details">
       <SideHead>

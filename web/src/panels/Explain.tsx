@@ -1,11 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
-import { CallError, explain } from "../api";
+import { CallError, explain, explainRefusal } from "../api";
 import { originText, percent } from "../format";
 import type { Explanation, MeshView, Question, Step } from "../model";
 import { Code } from "../parts/Code";
 import { Icon } from "../parts/Icon";
 import { toneOf } from "../parts/Status";
-import { asked, openObject, question, view } from "../state";
+import { headersOf } from "../question";
+import { asked, headerText, openObject, question, refusal, view } from "../state";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -15,10 +16,22 @@ export function Explain() {
   const [trouble, setTrouble] = useState<{ message: string; hint: string } | null>(null);
   const [waiting, setWaiting] = useState(false);
   const send = async (): Promise<void> => {
+    const { headers, wrong } = headersOf(question.value.method ? headerText.value : "");
+    if (wrong) {
+      setAnswer(null);
+      setTrouble({ message: `“${wrong}” is no header.`, hint: "Write each on a line of its own, as name: value." });
+      return;
+    }
     setWaiting(true);
     setTrouble(null);
     try {
-      setAnswer(await explain(question.value));
+      if (refusal.value) {
+        const found = await explainRefusal({ ...refusal.value, headers });
+        question.value = { ...found.question, headers: [] };
+        setAnswer(found);
+      } else {
+        setAnswer(await explain({ ...question.value, headers }));
+      }
     } catch (error) {
       setAnswer(null);
       setTrouble(error instanceof CallError ? error : { message: String(error), hint: "" });
@@ -54,7 +67,10 @@ export function Explain() {
 
 function Fields() {
   const { source, destination, method, path } = question.value;
-  const change = (part: Partial<Question>) => { question.value = { ...question.value, ...part }; };
+  const change = (part: Partial<Question>) => {
+    question.value = { ...question.value, ...part };
+    refusal.value = null;
+  };
   const names = view.value ? suggestions(view.value) : { sources: [], destinations: [] };
   return (
     <>
@@ -79,6 +95,17 @@ function Fields() {
         Path
         <input class="input mono" value={path} disabled={!method} onInput={(event) => change({ path: event.currentTarget.value })} />
       </label>
+      <label class="field field-headers">
+        Headers, one on each line
+        <textarea
+          class="input mono"
+          rows={2}
+          placeholder="client-app: bookthief"
+          value={headerText.value}
+          disabled={!method}
+          onInput={(event) => { headerText.value = event.currentTarget.value; }}
+        />
+      </label>
     </>
   );
 }
@@ -100,6 +127,7 @@ function Answer({ answer }: { answer: Explanation }) {
           <span class="verdict">{answer.verdict}</span>
         </h2>
         <p>{answer.summary}</p>
+        {answer.advice.map((sentence) => <p key={sentence} class="advice">{sentence}</p>)}
       </div>
       <div class="answer-columns">
         <div>
@@ -125,6 +153,7 @@ function Answer({ answer }: { answer: Explanation }) {
             <>
               <h3 class="side-section">What would allow it</h3>
               <Code text={answer.remedy} label="Rule that would allow it, YAML" />
+              <p class="muted">Save it in the mesh’s directory, or: osm apply -f -</p>
             </>
           ) : null}
         </div>

@@ -50,6 +50,7 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
     in_sync = sum(each.in_sync for each in view.proxies)
     statuses = Counter(each.status for each in view.objects)
     amiss = [f"{statuses[each]} {each}" for each in ("error", "warning") if statuses[each]]
+    notes = sum(each.severity == Severity.INFO for each in view.findings)
     push = view.push
     change = "none yet"
     if push.trigger:
@@ -72,12 +73,13 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
         "Slowest": _slowest(view),
         "Objects": f"{len(view.objects)}" + (f" ({', '.join(amiss)})" if amiss else ""),
         "Last change": change,
+        "Notes": f"{notes} (`osm analyze` has them)" if notes else "",
     }
     for name, value in rows.items():
         if value:
             click.echo(f"{name + ':':<14}{one_line(value)}")
     _list("Problems", wrong, "red")
-    warnings = tuple(str(each) for each in view.findings if each.severity != Severity.ERROR)
+    warnings = tuple(str(each) for each in view.findings if each.severity == Severity.WARNING)
     _list("Warnings", warnings, "yellow")
     if not wrong:
         click.echo("\n" + paint("All is well.", "green", sys.stdout))

@@ -5,6 +5,7 @@
 - `decode`: one mapping to one `manifest.Manifest`, or findings. `yaml_text`: a whole file.
 - `edit`: replace or remove one document of a text and leave every other byte alone.
 
-Checks of one object live here. What needs two objects (a reference, a conflict) is checked by
-`core.compile`; reading and watching files is `osm.local`'s.
+Checks of one object live here, and `decode.decode` makes all of them, whoever asks. What needs two
+objects (a reference, a conflict) is checked by `core.compile`; reading and watching files is
+`osm.local`'s.
 """

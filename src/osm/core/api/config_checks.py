@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from osm.core.api import codes
 from osm.core.api.config import CertificateSpec, MeshConfig
 from osm.core.api.duration import parse_duration
+from osm.core.api.hosts import is_everything
 from osm.core.api.problem import Path, Problem
 from osm.core.model.origin import Severity
 
@@ -41,7 +42,7 @@ def config_problems(config: MeshConfig) -> Iterator[Problem]:
         )
     yield from _certificate_problems(config.spec.certificate, ("spec", "certificate"))
     for index, text in enumerate(config.spec.traffic.outbound_ip_range_exclusion_list):
-        if text.endswith("/0"):
+        if is_everything(text):
             yield Problem(
                 ("spec", "traffic", "outboundIPRangeExclusionList", index),
                 codes.WEAK,

@@ -46,7 +46,12 @@ def nowhere(where: str) -> Places:
 def decode(
     document: Mapping[str, object], *, where: str = "", places: Places | None = None
 ) -> Decoded:
-    """Decode and check one object. `places` gives findings the exact lines that they are about."""
+    """Decode and check one object: a manifest as YAML or JSON has it in, findings out.
+
+    This is the one check of a single object, whoever asks: `osm validate`, `osm apply`, the files of
+    a mesh, an admission webhook. `places` gives findings the exact lines that they are about; without
+    it they have `where`, or nothing.
+    """
     places = places or nowhere(where)
     key: Key | None = None
     problems: list[Problem] = []
@@ -185,6 +190,10 @@ def _origin(key: Key | None, document: object, field: str) -> Origin | None:
         return Origin(key.kind, key.namespace, key.name, field, key.group)
     if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
         return None
-    metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else ""
-    return Origin(document["kind"], "", name if isinstance(name, str) else "", field)
+    written = document.get("metadata")
+    metadata = written if isinstance(written, Mapping) else {}
+    namespace, name = (
+        value if isinstance(value := metadata.get(part), str) else ""
+        for part in ("namespace", "name")
+    )
+    return Origin(document["kind"], namespace, name, field)

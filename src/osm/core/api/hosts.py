@@ -12,6 +12,7 @@ from osm.core.model.origin import Severity
 
 _PART = r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_PART}(\.{_PART})*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOOPBACK = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv4Network("0.0.0.0/32"))
 
 
@@ -37,6 +38,11 @@ def is_loopback(text: str) -> bool:
     return isinstance(network, ipaddress.IPv4Network) and any(
         network.subnet_of(one) for one in _LOOPBACK
     )
+
+
+def is_everything(text: str) -> bool:
+    """Whether a range holds every address, however it is written: `10.1.2.3/0` does."""
+    return ipaddress.ip_network(text, strict=False).prefixlen == 0
 
 
 def check_destination_range(value: object) -> Complaint | None:
@@ -72,8 +78,11 @@ def check_host(value: object) -> Complaint | None:
 
 
 def _half_address(text: str) -> bool:
-    """Digits at the end make an address of it (RFC 1123 §2.1), and this one is wrong."""
-    if not text.rpartition(".")[2].isdecimal():
+    """A number at the end makes an address of it (RFC 1123 §2.1), and this one is wrong.
+
+    A hexadecimal one does so for some programs: `0x7f000001` is their 127.0.0.1.
+    """
+    if not _NUMBER.fullmatch(text.lower().rpartition(".")[2]):
         return False
     try:
         ipaddress.IPv4Address(text)

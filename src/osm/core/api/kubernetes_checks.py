@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from osm.core.api import codes
+from osm.core.api.exclusions import exclusion_problems
 from osm.core.api.kubernetes import Deployment, Pod, PodSpec, Probe, Service, StatefulSet
 from osm.core.api.problem import Path, Problem
 from osm.core.api.scalars import check_service_name
@@ -58,11 +59,14 @@ def workload_problems(workload: Deployment | StatefulSet) -> Iterator[Problem]:
                 f"the selector wants {name}={value}, and the template has no such label",
                 f"Add `{name}: {value}` to spec.template.metadata.labels.",
             )
+    annotations: Path = ("spec", "template", "metadata", "annotations")
+    yield from exclusion_problems(template.metadata.annotations, annotations)
     yield from _pod_problems(template.spec, ("spec", "template", "spec"))
 
 
 def pod_problems(pod: Pod) -> Iterator[Problem]:
     """The pod can run."""
+    yield from exclusion_problems(pod.metadata.annotations, ("metadata", "annotations"))
     yield from _pod_problems(pod.spec, ("spec",))
 
 

@@ -5,6 +5,7 @@ sign. What runs programs of its own (CEL), reads files or tells the proxy's envi
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -15,6 +16,8 @@ from osm.core.api.problem import Complaint
 from osm.core.api.scalars import check_header_name, checked
 
 LONGEST = 16384
+DEEPEST = 10
+"""Envoy reads messages at most 100 deep, and a JSON object in an object takes three of them."""
 _OPERATOR = re.compile(r"%(?:%|([A-Z0-9_]+)(?:\(([^)\n\r\0]*)\))?(?::([0-9]{1,5}))?%)")
 _SIDES = {
     "UPSTREAM": (
@@ -108,6 +111,8 @@ def check_log_format(value: object) -> Complaint | None:
             f"begins with a brace, and is no JSON object: {clipped(error)}",
             "A format that is plain text cannot begin with a brace.",
         )
+    if _depth(members) > DEEPEST:
+        return Complaint(codes.LOG_FORMAT, f"is nested more than {DEEPEST} deep")
     return next((found for each in texts if (found := _complaint_about_text(each))), None)
 
 
@@ -121,6 +126,13 @@ def _texts(value: object) -> list[str]:
         return [value]
     members = list(value.values()) if isinstance(value, dict) else value
     return [t for each in members for t in _texts(each)] if isinstance(members, list) else []
+
+
+def _depth(value: object) -> int:
+    members = value.values() if isinstance(value, dict) else value
+    if not isinstance(members, Iterable) or isinstance(members, str):
+        return 0
+    return 1 + max((_depth(each) for each in members), default=0)
 
 
 def _complaint_about_text(text: str) -> Complaint | None:

@@ -1,4 +1,4 @@
-"""What one Egress, Retry or Telemetry must fulfil beyond its shape.
+"""What one Egress or Retry must fulfil beyond its shape.
 
 Where OSM's documentation and its code disagree, the documentation counts (`reference/osm.md` §13).
 """
@@ -16,7 +16,6 @@ from osm.core.api.policy import (
     EgressPort,
     Reference,
     Retry,
-    Telemetry,
 )
 from osm.core.api.problem import Path, Problem
 from osm.core.api.retry_on import WITHOUT_LIST, conditions
@@ -172,16 +171,6 @@ def retry_problems(form: Retry) -> Iterator[Problem]:
             ("spec", "retryPolicy", "numRetries"),
             codes.NO_EFFECT,
             "0 retries are none: this Retry has no effect",
-        )
-
-
-def telemetry_problems(form: Telemetry) -> Iterator[Problem]:
-    """There is something to tell."""
-    if form.spec.access_log is None:
-        yield warning(
-            ("spec", "accessLog"),
-            codes.NO_EFFECT,
-            "without `accessLog` this Telemetry has no effect",
         )
 
 

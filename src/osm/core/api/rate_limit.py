@@ -65,7 +65,8 @@ class LocalHttpLimit(MeshStruct, frozen=True):
     unit: Unit
     burst: Count = 0
     response_status_code: ErrorStatus = 429
-    response_headers_to_add: Annotated[tuple[AddedHeader, ...], checked(Items(at_most=50))] = ()
+    # Envoy takes ten, and one is ours: which object set the limit.
+    response_headers_to_add: Annotated[tuple[AddedHeader, ...], checked(Items(at_most=9))] = ()
 
 
 class LocalLimit(MeshStruct, frozen=True):

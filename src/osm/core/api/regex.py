@@ -20,7 +20,9 @@ def check_regex(value: object) -> Complaint | None:
     try:
         compiled = re2.compile(pattern, options)
     except UnicodeEncodeError:
-        return Complaint(codes.REGEX, f"{pattern!r} holds half a character")
+        return Complaint(
+            codes.REGEX, f"{pattern!r} holds half a character", "Write all of it, or leave it out."
+        )
     except re2.error as error:
         reason = error.args[0] if error.args else "?"
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

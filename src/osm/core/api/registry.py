@@ -134,7 +134,7 @@ _INGRESS = Form(
     policy.IngressBackend, ingress_checks.ingress_problems, ingress_checks.convert_ingress
 )
 _RETRY = Form(policy.Retry, policy_checks.retry_problems)
-_TELEMETRY = Form(policy.Telemetry, policy_checks.telemetry_problems)
+_TELEMETRY = Form(policy.Telemetry)
 _UPSTREAM = Form(
     upstream_traffic.UpstreamTrafficSetting,
     upstream_checks.upstream_problems,
@@ -213,7 +213,15 @@ KINDS: tuple[Kind, ...] = (
     ),
     _stored(SPECS, "UDPRoute", "udproutes", "ur", "v1alpha4"),
     _policy(CONFIG, "MeshRootCertificate", "meshrootcertificates", "mrc", "v1alpha2", _ROOT),
-    _policy(CONFIG, "ExtensionService", "extensionservices", "extsvc", "v1alpha2", _EXTENSION),
+    _policy(
+        CONFIG,
+        "ExtensionService",
+        "extensionservices",
+        "extsvc",
+        "v1alpha2",
+        _EXTENSION,
+        acts=True,
+    ),
     _policy(POLICY, "Egress", "egresses", "egress", "v1alpha1", _EGRESS, acts=True),
     _policy(
         POLICY,
@@ -225,7 +233,7 @@ KINDS: tuple[Kind, ...] = (
         acts=True,
     ),
     _policy(POLICY, "Retry", "retries", "retry", "v1alpha1", _RETRY, acts=True),
-    _policy(POLICY, "Telemetry", "telemetries", "telemetry", "v1alpha1", _TELEMETRY),
+    _policy(POLICY, "Telemetry", "telemetries", "telemetry", "v1alpha1", _TELEMETRY, acts=True),
     _policy(
         POLICY,
         "UpstreamTrafficSetting",

@@ -25,6 +25,7 @@ from osm.core.api.smi_forms import (
 from osm.core.model.origin import Severity
 
 RULE_KINDS = ("HTTPRouteGroup", "TCPRoute")
+LONGEST_HEADER_NAME = 256
 
 
 def target_problems(form: TargetV1Alpha1 | Target) -> Iterator[Problem]:
@@ -93,6 +94,12 @@ def _rule_problems(form: RuleForm, path: Path) -> Iterator[Problem]:
         )
 
 
+def _too_long(name: str) -> str:
+    if len(name) <= LONGEST_HEADER_NAME:
+        return ""
+    return f"the name of a header has {len(name)} characters; at most {LONGEST_HEADER_NAME} are allowed"
+
+
 def group_problems(form: GroupV1Alpha1 | Group) -> Iterator[Problem]:
     """Header names are names, and matches can be told apart."""
     matches: Sequence[MatchForm]
@@ -120,7 +127,7 @@ def group_problems(form: GroupV1Alpha1 | Group) -> Iterator[Problem]:
                 Severity.WARNING,
             )
         for name, _ in match.header_pairs():
-            if complaint := check_header_name(name):
+            if complaint := check_header_name(name[: LONGEST_HEADER_NAME + 1]) or _too_long(name):
                 yield Problem(
                     (*path, index, "headers"),
                     codes.HEADER,

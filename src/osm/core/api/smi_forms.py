@@ -45,7 +45,7 @@ class DestinationForm(ConditionStruct, frozen=True):
     port: int | str = 0
 
 
-class RuleForm(MeshStruct, frozen=True):
+class RuleForm(ConditionStruct, frozen=True):
     """A reference to an HTTPRouteGroup (and matches of it) or a TCPRoute.
 
     kind: `HTTPRouteGroup` or `TCPRoute`.

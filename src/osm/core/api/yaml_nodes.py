@@ -15,6 +15,8 @@ from osm.core.api.yaml_scalars import resolve_plain
 
 DEEPEST = 100
 MOST_ALIASED = 100_000
+MOST_MISTAKES = 50
+"""In the keys of one document."""
 """Nodes that aliases and merges may add to a document. Real files stay far below."""
 
 _TEXT = "tag:yaml.org,2002:str"
@@ -237,6 +239,9 @@ class _Reader:
         if node.written == "<<":
             parent.merge = True
             return
+        if len(self.problems) >= MOST_MISTAKES:
+            message = f"there are {MOST_MISTAKES} mistakes above; what follows is not looked at"
+            raise _Unreadable(node.line, codes.TOO_LONG, message)
         key = node.value
         if not isinstance(key, str):
             what = (

@@ -7,16 +7,22 @@ import msgspec
 
 from osm.core.api.manifest import Key, Manifest
 from osm.core.compile import (
+    asked,
+    config_effect,
     destinations,
     egress,
+    external_name,
     ingress,
     kubernetes,
     openservicemesh,
     retry,
     smi,
+    telemetry,
+    tracing,
     upstream,
     upstream_findings,
 )
+from osm.core.compile.findings import stages as findings
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
 from osm.core.compile.tables import INPUTS, ONE, OPTIONS, Tables, input_key, written
@@ -27,24 +33,35 @@ from osm.core.model.origin import Finding
 
 STAGES = (
     *openservicemesh.STAGES,
+    *config_effect.STAGES,
     *kubernetes.STAGES,
+    *external_name.STAGES,
     *smi.STAGES,
     *retry.STAGES,
     *upstream.STAGES,
-    *upstream_findings.STAGES,
+    *asked.STAGES,
     *egress.STAGES,
     *ingress.STAGES,
+    *upstream_findings.STAGES,
+    *telemetry.STAGES,
+    *tracing.STAGES,
     *destinations.STAGES,
+    *findings.STAGES,
 )
 FINDINGS = (
     "settings_findings",
-    "service_findings",
+    "config_effects",
+    "alias_findings",
     "target_findings",
     "split_findings",
     "egress_findings",
     "ingress_findings",
     "retry_findings",
     "upstream_findings",
+    "authorizer_findings",
+    "telemetry_findings",
+    "tracing_findings",
+    *findings.TABLES,
 )
 SINGLE = ("settings", "destinations")
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from osm.core.api.manifest import Key
 from osm.core.api.policy import Egress, EgressSpec
+from osm.core.compile import codes
 from osm.core.compile.kubernetes import is_meshed
-from osm.core.compile.openservicemesh import no_way_out
 from osm.core.compile.smi import http_match
 from osm.core.compile.tables import ONE, EgressRead, Tables, Written
 from osm.core.compile.upstream import connection_limits
@@ -34,8 +34,6 @@ def _read(tables: Tables, key: Key, egress: Written[Egress]) -> EgressRead | Non
         return None
     spec, where = egress.object.spec, egress.where
     origin = Origin("Egress", key.namespace, key.name, "", POLICY)
-    if not tables.options[ONE].way_out:
-        return EgressRead((), findings=(no_way_out(origin, where),))
     if tables.settings[ONE].egress:
         return EgressRead((), findings=(_not_needed(origin, where),))
     trust_domain = tables.options[ONE].trust_domain
@@ -160,7 +158,7 @@ def _either(one: EgressMatch, other: EgressMatch) -> EgressMatch:
 
 def _not_needed(origin: Origin, where: str) -> Finding:
     return Finding(
-        "OSM331",
+        codes.EGRESS_NEEDLESS,
         Severity.WARNING,
         origin,
         "MeshConfig's `enableEgress` lets everybody call everything, so this Egress has no effect",
@@ -171,7 +169,7 @@ def _not_needed(origin: Origin, where: str) -> Finding:
 
 def _missing_group(origin: Origin, reference: Key, where: str) -> Finding:
     return Finding(
-        "OSM332",
+        codes.EGRESS_NO_GROUP,
         Severity.ERROR,
         origin,
         f"{reference} does not exist, so this match allows nothing",
@@ -182,7 +180,7 @@ def _missing_group(origin: Origin, reference: Key, where: str) -> Finding:
 
 def _missing_setting(origin: Origin, reference: Key, where: str) -> Finding:
     return Finding(
-        "OSM333",
+        codes.EGRESS_NO_SETTING,
         Severity.ERROR,
         origin,
         f"{reference} does not exist, so this Egress allows nothing",

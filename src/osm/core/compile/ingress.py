@@ -10,6 +10,7 @@ import msgspec
 
 from osm.core.api.manifest import Key
 from osm.core.api.policy import IngressBackend, IngressBackendSpec, IngressService
+from osm.core.compile import codes
 from osm.core.compile.kubernetes import is_meshed
 from osm.core.compile.precedence import Age, age
 from osm.core.compile.smi import http_match
@@ -168,7 +169,7 @@ def _no_backend(
     shape, compiled = tables.service_shapes.get(service), tables.compiled_services.get(service)
     if shape is None or compiled is None:
         return Finding(
-            "OSM341",
+            codes.INGRESS_NO_SERVICE,
             Severity.ERROR,
             origin,
             f"there is no service {backend.name!r} in namespace {key.namespace}, so nothing is "
@@ -183,7 +184,7 @@ def _no_backend(
     known = ", ".join(map(str, targets)) or "none"
     said = ", which is a port of the service" if number in {p.port for p in shape.ports} else ""
     return Finding(
-        "OSM342",
+        codes.INGRESS_NO_PORT,
         Severity.ERROR,
         msgspec.structs.replace(origin, field=f"{origin.field}.port.number"),
         f"no pod behind service {backend.name!r} has port {number}{said}; nothing is taken for it",
@@ -200,7 +201,7 @@ def _no_source(tables: Tables, origin: Origin, service: Key, where: str) -> Find
     else:
         why = f"there is no service {service.namespace}/{service.name}"
     return Finding(
-        "OSM343",
+        codes.INGRESS_NO_SOURCE,
         Severity.ERROR,
         origin,
         f"{why}: this source allows nobody",
@@ -211,7 +212,7 @@ def _no_source(tables: Tables, origin: Origin, service: Key, where: str) -> Find
 
 def _no_group(origin: Origin, reference: Key, where: str) -> Finding:
     return Finding(
-        "OSM301",
+        codes.NO_ROUTES,
         Severity.ERROR,
         origin,
         f"{reference} does not exist, so this match allows nothing",
@@ -222,7 +223,7 @@ def _no_group(origin: Origin, reference: Key, where: str) -> Finding:
 
 def _second(rule: IngressRule, winner: Origin, where: str) -> Finding:
     return Finding(
-        "OSM344",
+        codes.INGRESS_TWICE,
         Severity.ERROR,
         rule.origin,
         f"{winner} already says what port {rule.port} of these pods takes; this has no effect there",

@@ -1,10 +1,11 @@
 """Front end: Kubernetes pods and services become workloads, service ports and endpoints."""
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 
 from osm.core.api.kubernetes import Pod, Service, ServicePortSpec
 from osm.core.api.manifest import Key
-from osm.core.compile.local_annotations import local_placement
+from osm.core.compile.local_annotations import Placement, local_placement
 from osm.core.compile.tables import (
     ONE,
     CompiledService,
@@ -17,7 +18,6 @@ from osm.core.compile.tables import (
 from osm.core.derive.derivation import Derive, Group, Stage
 from osm.core.model.identity import Identity
 from osm.core.model.mesh import WorkloadKey
-from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.service import Endpoint, PortName, Protocol, ServiceName, ServicePort
 from osm.core.model.workload import Workload
 
@@ -26,7 +26,7 @@ IGNORE = "openservicemesh.io/ignore"
 DISCOVERY = "openservicemesh.io/discovery"
 """Annotation of a pod: `eager` or `on-demand`, whatever the mesh's default is."""
 
-_APPLICATION_PROTOCOLS = {
+APPLICATION_PROTOCOLS = {
     "http": Protocol.HTTP,
     "kubernetes.io/ws": Protocol.HTTP,
     "http2": Protocol.HTTP2,
@@ -40,7 +40,8 @@ _APPLICATION_PROTOCOLS = {
     "tcp-server-first": Protocol.TCP_SERVER_FIRST,
 }
 _NAME_PREFIXES = ("tcp-server-first", "http2", "http", "grpc", "tcp", "tls")
-_EAGER = {"eager": True, "on-demand": False}
+EAGER = {"eager": True, "on-demand": False}
+"""The values of `DISCOVERY`, and whether they mean that a proxy holds all services at once."""
 
 
 def is_meshed(tables: Tables, namespace: str) -> bool:
@@ -58,15 +59,28 @@ def is_meshed(tables: Tables, namespace: str) -> bool:
 
 def _workload_of_pod(tables: Tables, key: WorkloadKey, pod: Written[Pod]) -> Workload | None:
     """Every pod of the mesh that has an address."""
-    if not pod.object.status.pod_ip or not is_meshed(tables, key[0]):
+    options = tables.options[ONE]
+    said = pod.object.metadata.annotations if options.placement else {}
+    placement = local_placement(said)
+    if not _has_address(pod.object, local=options.placement) or not is_meshed(tables, key[0]):
         return None
-    return _workload(pod.object, tables.options[ONE].trust_domain)
+    return _workload(pod.object, options.trust_domain, placement)
 
 
-def _workload(pod: Pod, trust_domain: str) -> Workload:
+def _has_address(pod: Pod, *, local: bool) -> bool:
+    """Whether callers can reach a pod. Its own machine, to them, would be theirs: but for a local
+    mesh, where it is one machine, and the platform says where proxies are.
+    """
+    try:
+        address = ip_address(pod.status.pod_ip.removeprefix("::ffff:"))
+    except ValueError:
+        return False
+    return local or not (address.is_loopback or address.is_unspecified)
+
+
+def _workload(pod: Pod, trust_domain: str, placement: Placement) -> Workload:
     meta, spec, status = pod.metadata, pod.spec, pod.status
-    placement = local_placement(meta.annotations)
-    owner_kind, owner_name = _owner(pod)
+    owner_kind, owner_name = owner_of(pod)
     return Workload(
         namespace=meta.namespace,
         name=meta.name,
@@ -89,11 +103,12 @@ def _workload(pod: Pod, trust_domain: str) -> Workload:
         inbound=placement.inbound,
         ingress=placement.ingress,
         capture=placement.capture,
-        eager=_EAGER.get(meta.annotations.get(DISCOVERY, "").lower()),
+        redirection=placement.redirection,
+        eager=EAGER.get(meta.annotations.get(DISCOVERY, "").lower()),
     )
 
 
-def _owner(pod: Pod) -> tuple[str, str]:
+def owner_of(pod: Pod) -> tuple[str, str]:
     """What made the pod, as people know it: of a ReplicaSet, the Deployment (`reference/osm.md` §5.3)."""
     for owner in pod.metadata.owner_references:
         if owner.kind == "ReplicaSet" and "-" in owner.name:
@@ -121,34 +136,22 @@ def _service_shape(tables: Tables, key: Key, service: Written[Service]) -> Servi
     )
 
 
-def _service_findings(tables: Tables, key: Key, _: ServiceShape) -> tuple[Finding, ...] | None:
-    service = tables.service_objects[key]
-    found = tuple(
-        Finding(
-            "OSM201",
-            Severity.WARNING,
-            Origin("Service", key.namespace, key.name, f"spec.ports[{port.port}].appProtocol"),
-            f"appProtocol {port.app_protocol!r} is not known; the port is treated as tcp",
-            "Use one of: " + ", ".join(sorted(_APPLICATION_PROTOCOLS)),
-            service.where,
-        )
-        for port in service.object.spec.ports
-        if port.protocol in ("", "TCP") and port_protocol(port) is None
-    )
-    return found or None
-
-
 def port_protocol(spec: ServicePortSpec) -> Protocol | None:
     """`appProtocol`, else the port name's prefix, else HTTP (`reference/osm.md` §7.1).
 
     None when the `appProtocol` is not known.
     """
     if spec.app_protocol:
-        return _APPLICATION_PROTOCOLS.get(spec.app_protocol.lower())
+        return APPLICATION_PROTOCOLS.get(spec.app_protocol.lower())
+    return name_protocol(spec.name) or Protocol.HTTP
+
+
+def name_protocol(name: str) -> Protocol | None:
+    """What a port's name begins with, if that is a protocol."""
     for prefix in _NAME_PREFIXES:
-        if spec.name == prefix or spec.name.startswith(prefix + "-"):
+        if name == prefix or name.startswith(prefix + "-"):
             return Protocol(prefix)
-    return Protocol.HTTP
+    return None
 
 
 def _by_first_label(key: Key, shape: ServiceShape) -> Iterator[Label]:
@@ -248,13 +251,12 @@ def _endpoints(
 def _services_of(
     tables: Tables, key: WorkloadKey, services: tuple[Key, ...]
 ) -> tuple[PortName, ...] | None:
-    workload = tables.workloads[key]
     names = set()
     for service in services:
         shape = tables.service_shapes[service]
         hosts = [ServiceName(service.namespace, service.name)]
-        if _has_stable_name(service, shape, workload):
-            hosts.append(ServiceName(service.namespace, service.name, workload.name))
+        if shape.headless and _has_stable_name(service, shape, tables.workloads[key]):
+            hosts.append(ServiceName(service.namespace, service.name, key[1]))
         names |= {PortName(host, port.port) for host in hosts for port in shape.ports}
     return tuple(sorted(names)) or None
 
@@ -273,7 +275,6 @@ STAGES: tuple[Stage, ...] = (
     Derive("workloads", "pods", _workload_of_pod),
     Group("workloads_of", "workloads", lambda _, workload: (workload.identity,)),
     Derive("service_shapes", "service_objects", _service_shape),
-    Derive("service_findings", "service_shapes", _service_findings),
     Group("services_by_label", "service_shapes", _by_first_label),
     Derive("selected_by", "workloads", _selected_by),
     Group("members", "selected_by", lambda _, services: services),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from osm.core.model.redirection import Redirection
 from osm.core.model.workload import Capture, Explicit, Redirected
 
 PREFIX = "local.openservicemesh.io/"
@@ -23,6 +24,15 @@ INGRESS = PREFIX + "ingress"
 mesh. An IngressBackend decides who may."""
 COUNTERS = PREFIX + "counters"
 """`<port>/<path>`: where a demo application shows its counters as JSON."""
+TEMPLATE_HASH = PREFIX + "template-hash"
+"""What a pod was made from. When it changes, the pod is started anew; other changes only show."""
+REDIRECTION = PREFIX + "redirection"
+"""What of its traffic goes around the proxy, merged (`core.model.redirection`), as JSON."""
+KNOWN = (
+    REDIRECTION,
+    *(INBOUND_ADDRESS, INGRESS_ADDRESS, APP_IP, CAPTURE),
+    *(FORWARD, INGRESS, COUNTERS, TEMPLATE_HASH),
+)
 
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -35,6 +45,10 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     app_ip: str = "127.0.0.1"
     capture: Capture = Redirected()
     ingress: str = ""
+    redirection: Redirection = Redirection()
+
+
+_AS_ON_KUBERNETES = Placement()
 
 
 class _Explicit(msgspec.Struct, frozen=True):
@@ -49,6 +63,8 @@ def local_placement(annotations: Mapping[str, str]) -> Placement:
     Only the platform writes them, but anybody may write a pod: one that is made up must not keep
     all others from being compiled.
     """
+    if not annotations:
+        return _AS_ON_KUBERNETES
     inbound = annotations.get(INBOUND_ADDRESS, "")
     ingress = annotations.get(INGRESS_ADDRESS, "")
     app_ip = annotations.get(APP_IP, "")
@@ -57,7 +73,16 @@ def local_placement(annotations: Mapping[str, str]) -> Placement:
         ingress=ingress if _is_place(ingress) else "",
         app_ip=app_ip if _is_ip(app_ip) else "127.0.0.1",
         capture=_capture(annotations.get(CAPTURE, "redirected")),
+        redirection=local_redirection(annotations),
     )
+
+
+def local_redirection(annotations: Mapping[str, str]) -> Redirection:
+    """What goes around a pod's proxy; nothing, when it cannot be read."""
+    try:
+        return msgspec.json.decode(annotations.get(REDIRECTION, "{}"), type=Redirection)
+    except msgspec.DecodeError:
+        return Redirection()
 
 
 def _capture(text: str) -> Capture:

@@ -5,10 +5,16 @@ import msgspec
 
 class CompileOptions(msgspec.Struct, frozen=True, gc=False):
     """`require_monitored_label`: only namespaces labelled for this mesh take part (Kubernetes).
-    `way_out`: proxies can reach what is beyond the mesh. In namespaces of their own they cannot.
+    `gateway`: the unix socket by which proxies reach what is beyond the mesh, where they have
+    networks of their own; empty where they can do so themselves.
+    `placement`: a pod's annotations say where its proxy is. Only the local platform, which writes
+    them itself, may believe them: they could lead callers to any address, their own included.
+    `namespace`: that of the mesh itself. Policies in it may be about all of the mesh.
     """
 
     mesh: str = "osm"
     trust_domain: str = "cluster.local"
     require_monitored_label: bool = True
-    way_out: bool = True
+    gateway: str = ""
+    placement: bool = False
+    namespace: str = "osm-system"

@@ -4,6 +4,7 @@ from osm.core.api.duration import parse_duration
 from osm.core.api.manifest import Key
 from osm.core.api.policy import Retry
 from osm.core.api.retry_on import conditions
+from osm.core.compile import codes
 from osm.core.compile.kubernetes import is_meshed
 from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import ONE, Tables, Written
@@ -66,7 +67,7 @@ def _origin(key: Key, field: str) -> Origin:
 
 def _switched_off(key: Key, where: str) -> Finding:
     return Finding(
-        "OSM361",
+        codes.RETRY_OFF,
         Severity.WARNING,
         _origin(key, ""),
         "MeshConfig does not let Retry count, so nothing is retried because of this object",
@@ -77,7 +78,7 @@ def _switched_off(key: Key, where: str) -> Finding:
 
 def _no_service(origin: Origin, service: ServiceName, where: str) -> Finding:
     return Finding(
-        "OSM362",
+        codes.RETRY_NO_SERVICE,
         Severity.WARNING,
         origin,
         f"there is no service {service}, so nothing is retried because of this destination",
@@ -88,7 +89,7 @@ def _no_service(origin: Origin, service: ServiceName, where: str) -> Finding:
 
 def _no_http(origin: Origin, service: ServiceName, where: str) -> Finding:
     return Finding(
-        "OSM363",
+        codes.RETRY_NO_HTTP,
         Severity.WARNING,
         origin,
         f"service {service} has no HTTP port, and only HTTP requests can be retried",
@@ -99,7 +100,7 @@ def _no_http(origin: Origin, service: ServiceName, where: str) -> Finding:
 
 def _second(origin: Origin, service: ServiceName, winner: Key, where: str) -> Finding:
     return Finding(
-        "OSM364",
+        codes.RETRY_TWICE,
         Severity.WARNING,
         origin,
         f"{winner}, which is older, already says how requests to {service} are retried",

@@ -13,6 +13,7 @@ from osm.core.api.smi import (
     TrafficTargetRule,
     TrafficTargetSpec,
 )
+from osm.core.compile import codes
 from osm.core.compile.kubernetes import is_meshed
 from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import ONE, Tables, TargetRules, Written
@@ -133,7 +134,7 @@ def _tcp_rules(
 
 def _missing(origin: Origin, reference: Key, where: str) -> Finding:
     return Finding(
-        "OSM301",
+        codes.NO_ROUTES,
         Severity.ERROR,
         origin,
         f"{reference} does not exist, so this rule grants nothing",
@@ -144,7 +145,7 @@ def _missing(origin: Origin, reference: Key, where: str) -> Finding:
 
 def _unknown_match(origin: Origin, reference: Key, name: str, where: str) -> Finding:
     return Finding(
-        "OSM302",
+        codes.NO_MATCH,
         Severity.ERROR,
         origin,
         f"{reference} has no match named {name!r}, so that name grants nothing",
@@ -259,7 +260,7 @@ def _split_matches(tables: Tables, key: Key) -> tuple[tuple[HttpMatch, ...], lis
 
 def _no_root(origin: Origin, service: str, where: str) -> Finding:
     return Finding(
-        "OSM311",
+        codes.NO_ROOT,
         Severity.ERROR,
         Origin(origin.kind, origin.namespace, origin.name, "spec.service", origin.group),
         f"there is no service {service!r} in namespace {origin.namespace}, so nothing is split",
@@ -270,7 +271,7 @@ def _no_root(origin: Origin, service: str, where: str) -> Finding:
 
 def _second_split(origin: Origin, root: ServiceName, first: Key, where: str) -> Finding:
     return Finding(
-        "OSM312",
+        codes.SPLIT_TWICE,
         Severity.ERROR,
         origin,
         f"{first} already splits service {root}; this split has no effect",
@@ -281,7 +282,7 @@ def _second_split(origin: Origin, root: ServiceName, first: Key, where: str) -> 
 
 def _no_backend(origin: Origin, service: str, port: int, where: str) -> Finding:
     return Finding(
-        "OSM313",
+        codes.NO_LEAF,
         Severity.ERROR,
         origin,
         f"backend service {service!r} does not exist with port {port}; it gets no traffic",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from osm.core.api.duration import parse_duration
 from osm.core.api.manifest import Key
 from osm.core.api.policy import Egress
-from osm.core.api.rate_limit import LocalHttpLimit
+from osm.core.api.rate_limit import LocalHttpLimit, RouteRateLimit
 from osm.core.api.upstream_traffic import (
     ConnectionSettings,
     HttpConnectionSettings,
@@ -13,6 +13,7 @@ from osm.core.api.upstream_traffic import (
     UpstreamTrafficSetting,
     UpstreamTrafficSettingSpec,
 )
+from osm.core.compile import global_limits
 from osm.core.compile.kubernetes import is_meshed
 from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import Tables, Written
@@ -34,7 +35,7 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 SUFFIX = ".svc.cluster.local"
 
 
-def _service(
+def service_of(
     tables: Tables, key: Key, setting: Written[UpstreamTrafficSetting]
 ) -> ServiceName | None:
     """The service of the object's own namespace that its host is the full name of."""
@@ -55,7 +56,9 @@ def _limits(tables: Tables, _: ServiceName, keys: tuple[Key, ...]) -> UpstreamLi
         return None
     spec = tables.upstream_settings[key].object.spec
     local = spec.rate_limit.local if spec.rate_limit else None
+    everywhere = spec.rate_limit.global_ if spec.rate_limit else None
     tcp = local.tcp if local else None
+    tcp_field, http_field = "spec.rateLimit.global.tcp", "spec.rateLimit.global.http"
     return UpstreamLimits(
         origin=origin_of(key, "spec"),
         connections=connection_limits(spec.connection_settings),
@@ -64,6 +67,19 @@ def _limits(tables: Tables, _: ServiceName, keys: tuple[Key, ...]) -> UpstreamLi
         if local and local.http
         else None,
         routes=_routes(key, spec),
+        tcp_everywhere=global_limits.tcp_limit(
+            everywhere.tcp, key.namespace, origin_of(key, tcp_field)
+        )
+        if everywhere and everywhere.tcp
+        else None,
+        http_everywhere=global_limits.http_limit(
+            everywhere.http,
+            everywhere.http.descriptors,
+            key.namespace,
+            origin_of(key, http_field),
+        )
+        if everywhere and everywhere.http
+        else None,
     )
 
 
@@ -96,18 +112,32 @@ def _http(limit: LocalHttpLimit, origin: Origin) -> HttpLimit:
 
 def _routes(key: Key, spec: UpstreamTrafficSettingSpec) -> tuple[RouteLimit, ...]:
     found = {
-        route.path: RouteLimit(
-            route.path,
-            _http(
-                route.rate_limit.local,
-                origin_of(key, f"spec.httpRoutes[{index}].rateLimit.local"),
-            ),
-        )
+        route.path: _route(key, f"spec.httpRoutes[{index}].rateLimit", route.path, limit, spec)
         for index, route in enumerate(spec.http_routes)
-        if route.rate_limit and route.rate_limit.local
+        if (limit := route.rate_limit) is not None
     }
+    limiting = [route for route in found.values() if route.limit or route.everywhere]
     # What fits everything would leave the others without requests.
-    return tuple(sorted(found.values(), key=lambda route: route.path == ANY_PATH))
+    return tuple(sorted(limiting, key=lambda route: route.path == ANY_PATH))
+
+
+def _route(
+    key: Key, field: str, path: str, limit: RouteRateLimit, spec: UpstreamTrafficSettingSpec
+) -> RouteLimit:
+    """Which server is asked, the settings of the host say."""
+    everywhere = spec.rate_limit.global_ if spec.rate_limit else None
+    return RouteLimit(
+        path,
+        _http(limit.local, origin_of(key, f"{field}.local")) if limit.local else None,
+        global_limits.http_limit(
+            everywhere.http,
+            limit.global_.descriptors,
+            key.namespace,
+            origin_of(key, f"{field}.global"),
+        )
+        if limit.global_ and everywhere and everywhere.http
+        else None,
+    )
 
 
 def _egresses(key: Key, egress: Written[Egress]) -> Iterable[Key]:
@@ -131,7 +161,7 @@ def origin_of(key: Key, field: str) -> Origin:
 
 
 STAGES: tuple[Stage, ...] = (
-    Derive("upstream_hosts", "upstream_settings", _service),
+    Derive("upstream_hosts", "upstream_settings", service_of),
     Group("upstreams_of", "upstream_hosts", lambda _, service: (service,)),
     Derive("upstreams", "upstreams_of", _limits),
     Group("roots_of", "routes", _roots),

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 
 from osm.core.api.manifest import Key
-from osm.core.api.rate_limit import RateLimit
 from osm.core.api.upstream_traffic import UpstreamTrafficSetting, UpstreamTrafficSettingSpec
+from osm.core.compile import codes
+from osm.core.compile.extension import unreachable
+from osm.core.compile.global_limits import limit_server
 from osm.core.compile.kubernetes import is_meshed
 from osm.core.compile.precedence import oldest
 from osm.core.compile.tables import ONE, Tables, Written
-from osm.core.compile.upstream import SUFFIX, origin_of
+from osm.core.compile.upstream import SUFFIX, origin_of, service_of
 from osm.core.derive.derivation import Derive, Stage
 from osm.core.model.origin import Finding, Origin, Severity
 from osm.core.model.service import PortName, ServiceName
@@ -21,7 +23,7 @@ def _findings(
     if not is_meshed(tables, key.namespace):
         return None
     spec, where = setting.object.spec, setting.where
-    service = tables.upstream_hosts.get(key)
+    service = service_of(tables, key, setting)
     ports = tables.ports_of.get(service, ()) if service else ()
     if service is None or not ports:
         if tables.egresses_of.get(key):
@@ -31,11 +33,9 @@ def _findings(
     winner = oldest(tables.upstream_settings, tables.upstreams_of[service])
     if winner is not None and winner != key:
         return (_second(key, service, winner, where),)
-    if spec.rate_limit:
-        found += _global_limits(key, spec.rate_limit, where)
+    found += _global_limits(tables, key, spec, where)
     found += _route_findings(tables, key, spec, ports, where)
-    if spec.rate_limit and spec.rate_limit.local and spec.rate_limit.local.tcp:
-        found += _shared_ports(tables, key, service, where)
+    found += _shared_ports(tables, key, service, where)
     if not any(tables.services[port].protocol.is_http for port in ports):
         found += _http_only(key, spec, service, where)
     return tuple(found) or None
@@ -55,14 +55,21 @@ def _route_findings(
         for who in sorted(identities)
         for path in limited_paths(tables.access.get(who, ()), permissive=permissive)
     }
+    known |= _paths_from_outside(tables, ports)
     found: list[Finding] = []
     for index, route in enumerate(spec.http_routes):
         origin = origin_of(key, f"spec.httpRoutes[{index}]")
         if identities and route.path not in known:
             found.append(_no_route(origin, route.path, known, permissive=permissive, where=where))
-        if route.rate_limit and route.rate_limit.global_:
-            found.append(_not_yet(origin_of(key, f"{origin.field}.rateLimit.global"), where))
     return found
+
+
+def _paths_from_outside(tables: Tables, ports: tuple[PortName, ...]) -> set[str]:
+    """Those that an IngressBackend lets in."""
+    owners = {Key("", "Service", port.service.namespace, port.service.name) for port in ports}
+    workloads = (name for owner in owners for name in tables.members.get(owner, ()))
+    rules = (rule for name in workloads for rule in tables.ingress.get(name, ()))
+    return {path for rule in rules for path in rule.paths}
 
 
 def _shared_ports(tables: Tables, key: Key, service: ServiceName, where: str) -> Iterable[Finding]:
@@ -76,22 +83,42 @@ def _shared_ports(tables: Tables, key: Key, service: ServiceName, where: str) ->
         if name.service < service and tables.services[name].target_port in mine
     }
     for other in sorted(others):
-        limits = tables.upstreams.get(other)
-        if limits is not None and limits.tcp is not None:
+        limits, own = tables.upstreams.get(other), tables.upstreams.get(service)
+        if limits is None or own is None:
+            continue
+        for field, both in (
+            ("local", limits.tcp and own.tcp),
+            ("global", limits.tcp_everywhere and own.tcp_everywhere),
+        ):
+            if both is None:
+                continue
             yield Finding(
-                "OSM377",
+                codes.LIMITS_SHARED_PORT,
                 Severity.WARNING,
-                origin_of(key, "spec.rateLimit.local.tcp"),
+                origin_of(key, f"spec.rateLimit.{field}.tcp"),
                 f"{service} shares a port of its workloads with {other}, whose limit counts there",
                 f"See {limits.origin}.",
                 where,
             )
 
 
-def _global_limits(key: Key, limit: RateLimit, where: str) -> list[Finding]:
-    if limit.global_ is None:
-        return []
-    return [_not_yet(origin_of(key, "spec.rateLimit.global"), where)]
+def _global_limits(
+    tables: Tables, key: Key, spec: UpstreamTrafficSettingSpec, where: str
+) -> Iterable[Finding]:
+    """A server that cannot be reached, or that is asked nothing."""
+    everywhere = spec.rate_limit.global_ if spec.rate_limit else None
+    if everywhere is None:
+        return
+    of_routes = [r.rate_limit and r.rate_limit.global_ for r in spec.http_routes]
+    if everywhere.http and not everywhere.http.descriptors and not any(of_routes):
+        yield _asks_nothing(origin_of(key, "spec.rateLimit.global.http.descriptors"), where)
+    for field, limit in (("tcp", everywhere.tcp), ("http", everywhere.http)):
+        if limit is not None:
+            origin = origin_of(key, f"spec.rateLimit.global.{field}.rateLimitService")
+            server = limit_server(limit.rate_limit_service, key.namespace)
+            found = unreachable(tables, server, origin, where)
+            if found:
+                yield found
 
 
 def _beyond_the_mesh(key: Key, spec: UpstreamTrafficSettingSpec, where: str) -> Iterable[Finding]:
@@ -102,7 +129,7 @@ def _beyond_the_mesh(key: Key, spec: UpstreamTrafficSettingSpec, where: str) -> 
     ):
         if value:
             yield Finding(
-                "OSM376",
+                codes.LIMITS_BEYOND,
                 Severity.WARNING,
                 origin_of(key, field),
                 "an Egress names these limits, and beyond the mesh nobody keeps them",
@@ -116,14 +143,16 @@ def _http_only(
 ) -> list[Finding]:
     """Settings of HTTP for a service that speaks none."""
     local = spec.rate_limit.local if spec.rate_limit else None
+    everywhere = spec.rate_limit.global_ if spec.rate_limit else None
     given = {
         "spec.connectionSettings.http": spec.connection_settings and spec.connection_settings.http,
         "spec.rateLimit.local.http": local and local.http,
+        "spec.rateLimit.global.http": everywhere and everywhere.http,
         "spec.httpRoutes": spec.http_routes,
     }
     return [
         Finding(
-            "OSM375",
+            codes.LIMITS_NO_HTTP,
             Severity.WARNING,
             origin_of(key, field),
             f"service {service} has no HTTP port, so these limits have no effect",
@@ -137,7 +166,7 @@ def _http_only(
 
 def _no_service(key: Key, host: str, where: str) -> Finding:
     return Finding(
-        "OSM371",
+        codes.LIMITS_NO_SERVICE,
         Severity.WARNING,
         origin_of(key, "spec.host"),
         f"namespace {key.namespace} has no service whose full name is {host!r}",
@@ -148,7 +177,7 @@ def _no_service(key: Key, host: str, where: str) -> Finding:
 
 def _second(key: Key, service: ServiceName, winner: Key, where: str) -> Finding:
     return Finding(
-        "OSM372",
+        codes.LIMITS_TWICE,
         Severity.WARNING,
         origin_of(key, "spec.host"),
         f"{winner}, which is older, has the limits of {service}; this object has no effect",
@@ -165,7 +194,7 @@ def _no_route(
         listed = ", ".join(f"`{each}`" for each in sorted(known)[:10])
         hint = f"Access rules have these: {listed}." if known else "No access rule has a path."
     return Finding(
-        "OSM373",
+        codes.LIMITS_NO_ROUTE,
         Severity.WARNING,
         Origin(origin.kind, origin.namespace, origin.name, f"{origin.field}.path", origin.group),
         f"no route has the path {path!r}, so nothing is limited by it",
@@ -174,13 +203,13 @@ def _no_route(
     )
 
 
-def _not_yet(origin: Origin, where: str) -> Finding:
+def _asks_nothing(origin: Origin, where: str) -> Finding:
     return Finding(
-        "OSM374",
+        codes.LIMITS_GLOBAL,
         Severity.WARNING,
         origin,
-        "limits that a server keeps for all proxies have no effect yet",
-        "`rateLimit.local` limits each proxy by itself.",
+        "the rate limit service is asked about nothing, so nothing is limited by it",
+        "Add `descriptors` here, or as `rateLimit.global.descriptors` of single `httpRoutes`.",
         where,
     )
 

@@ -31,16 +31,25 @@ class Dependencies(Generic[N]):
         self._places: dict[str, dict[Hashable, _Place[N]]] = {}
 
     def record(self, node: N, reads: Iterable[Read]) -> None:
-        """Replace what a node has looked at."""
-        before = set(self._reads.get(node, ()))
-        after = {self._place(table, key) for table, key in reads}
-        for place in after - before:
+        """Replace what a node has looked at. No read is given twice."""
+        before = self._reads.get(node)
+        after = []
+        # Most of what a cold build does: it is worth a few lines.
+        for table, key in reads:
+            places = self._places.get(table)
+            if places is None:
+                places = self._places[table] = {}
+            place = places.get(key)
+            if place is None:
+                place = places[key] = _Place(table, key)
             place.nodes.add(node)
-        self._leave(node, before - after)
+            after.append(place)
+        if before:
+            self._leave(node, set(before).difference(after))
         if after:
             self._reads[node] = tuple(after)
-        else:
-            self._reads.pop(node, None)
+        elif before:
+            del self._reads[node]
 
     def forget(self, node: N) -> None:
         """Drop a node that is not computed any more."""
@@ -66,13 +75,6 @@ class Dependencies(Generic[N]):
     def tables(self) -> set[str]:
         """The tables that nodes look at."""
         return {table for table, places in self._places.items() if places}
-
-    def _place(self, table: str, key: Hashable) -> _Place[N]:
-        places = self._places.setdefault(table, {})
-        place = places.get(key)
-        if place is None:
-            place = places[key] = _Place(table, key)
-        return place
 
     def _leave(self, node: N, places: Iterable[_Place[N]]) -> None:
         for place in places:

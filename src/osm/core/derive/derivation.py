@@ -95,20 +95,22 @@ class Derivation(Generic[V]):
         # A computation that raised is tried again with whatever changes next: it may have read little.
         keys = dependencies.affected(changed) | changed.get(stage.over, set())
         keys |= {key for table, key in self.failures if table == stage.name}
-        source = self.tables[stage.over]
+        source, table = self.tables[stage.over], self.tables[stage.name]
         for key in keys:
             value = None
             reads = self._recorder.fresh()
             given = source.get(key)
-            self.failures.pop((stage.name, key), None)
+            if self.failures:
+                self.failures.pop((stage.name, key), None)
             if given is not None:
                 try:
                     value = stage.compute(self._view, key, given)
                 except Exception as error:  # noqa: BLE001 - one mistake must harm nothing else
                     self.failures[stage.name, key] = f"{type(error).__name__}: {error}"
-                    value = None if stage.closed else self.tables[stage.name].get(key)
+                    value = None if stage.closed else table.get(key)
             dependencies.record(key, reads)
-            self._set(changed, stage.name, key, value)
+            if value is not None or key in table:
+                self._set(changed, stage.name, key, value)
 
     def _groups_of(self, stage: Group, key: Hashable, value: object) -> frozenset[Hashable]:
         """The groups of a key. One whose groups cannot be told is in none, until it changes."""

@@ -92,6 +92,9 @@ def http_access_per_route(value: HttpAccess) -> http_rbac_pb2.RBACPerRoute:
         matcher = _by_identity(
             {source: _http_decision(rules) for source, rules in _by_source(value.rules).items()}
         )
+        everybodys = [rule for rule in value.rules if rule.anyone]
+        if everybodys:
+            matcher.on_no_match.CopyFrom(_http_decision(everybodys, NO_RULE_FOR_SOURCE))
     return http_rbac_pb2.RBACPerRoute(rbac=http_rbac_pb2.RBAC(matcher=matcher))
 
 
@@ -131,11 +134,14 @@ def build_gates(value: AccessGates) -> rtds_pb2.Runtime:
     return rtds_pb2.Runtime(name=value.name, layer=layer)
 
 
-def _by_source(rules: Iterable[AccessRule]) -> dict[Identity, list[AccessRule]]:
+def _by_source(rules: tuple[AccessRule, ...]) -> dict[Identity, list[AccessRule]]:
+    """The rules of each identity that one names, with those for everybody."""
     found: dict[Identity, list[AccessRule]] = {}
     for rule in rules:
         for source in rule.sources:
             found.setdefault(source, []).append(rule)
+    for rules_of_source in found.values():
+        rules_of_source += [rule for rule in rules if rule.anyone]
     return {source: found[source] for source in sorted(found)}
 
 
@@ -148,7 +154,7 @@ def _by_identity(decisions: dict[Identity, OnMatch]) -> matcher_pb2.Matcher:
     return matcher
 
 
-def _http_decision(rules: list[AccessRule]) -> OnMatch:
+def _http_decision(rules: list[AccessRule], refusal: str = NO_RULE_FOR_REQUEST) -> OnMatch:
     cases: list[tuple[Predicate, str]] = []
     for rule in rules:
         if rule.http is not None and rule.http.query:
@@ -158,9 +164,9 @@ def _http_decision(rules: list[AccessRule]) -> OnMatch:
             return act(rule.name, rbac_pb2.RBAC.ALLOW)
         cases.append((all_of(predicates), rule.name))
     if not cases:
-        return deny(NO_RULE_FOR_REQUEST)
+        return deny(refusal)
     matcher = first_of(cases)
-    matcher.on_no_match.CopyFrom(deny(NO_RULE_FOR_REQUEST))
+    matcher.on_no_match.CopyFrom(deny(refusal))
     return OnMatch(matcher=matcher)
 
 

@@ -51,10 +51,15 @@ _STATS_PREFIXES = (
     "listener_manager.",
     "local_rate_limit.",
     "http_local_rate_limiter.",
+    "ratelimit.",
+    "ext_authz.",
     "control_plane.",
     "cluster_manager.",
     "server.",
     "runtime.load",
+    # Of spans and logs for collectors; there are none without.
+    "tracing.",
+    "access_logs.",
 )
 
 _DURATION_BUCKETS = (

@@ -22,10 +22,11 @@ from osm.core.envoy.egress_resources import (
 from osm.core.envoy.endpoint import Endpoints
 from osm.core.envoy.extension_cluster import ExtensionCluster, extension_cluster
 from osm.core.envoy.inbound import InboundListener
+from osm.core.envoy.inbound_routes import InboundRoutes
 from osm.core.envoy.ingress import IngressListener, IngressRoutes
 from osm.core.envoy.outbound import ExplicitHttpListener, ExplicitTcpListener, OutboundListener
 from osm.core.envoy.own_resources import OwnResources
-from osm.core.envoy.route import InboundRoutes, OutboundHost, OutboundRoutes, UnknownHosts
+from osm.core.envoy.route import OutboundHost, OutboundRoutes, UnknownHosts
 from osm.core.envoy.secret import CallersSecret, CertificateSecret, TrustSecret
 from osm.core.envoy.service_resources import (
     endpoints,
@@ -37,6 +38,7 @@ from osm.core.envoy.tls import TlsSettings
 from osm.core.envoy.workload_ports import HTTP2_SUFFIX, LOCAL_SUFFIX
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.recorded import AnyModel
+from osm.core.model.service import PortName
 from osm.core.xds import types
 
 Value = (
@@ -181,7 +183,7 @@ class Catalog:
                 tls = TlsSettings.of(self._model.settings)
                 found = service_cluster(self._model, tls, name)
                 beyond = found or egress_cluster_value(self._model, name)
-                return beyond or extension_cluster(name)
+                return beyond or extension_cluster(name, self._model.settings.gateway)
             case types.ENDPOINT:
                 return endpoints(self._model, name)
             case types.ROUTE:
@@ -222,3 +224,7 @@ class Catalog:
             for port in self._model.services.values():
                 if port.protocol.is_http and number in (0, port.name.port):
                     yield host_name(each, port.name)
+            for service, alias in self._model.aliases.items():
+                for name in self._model.ports_of.get(alias.service, ()) if alias.service else ():
+                    if self._model.services[name].protocol.is_http and number in (0, name.port):
+                        yield host_name(each, PortName(service, name.port))

@@ -11,6 +11,7 @@ from osm._envoy.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoin
 from osm._envoy.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from osm.core.envoy.address import envoy_address
 from osm.core.envoy.duration import nanoseconds
+from osm.core.envoy.filters.health_check import add_health_checks
 from osm.core.envoy.names import MESH_ALPN, METADATA
 from osm.core.envoy.tls import TlsSettings, ads_source, upstream_tls
 from osm.core.model.identity import Identity
@@ -41,6 +42,8 @@ class ServiceCluster(msgspec.Struct, frozen=True, order=True, gc=False):
     limits: ConnectionLimits = ConnectionLimits()
     origin: Origin | None = None
     """Of the limits."""
+    health_checks: bool = False
+    """Whether the proxies behind it are checked; only those of HTTP ports answer."""
 
 
 class NowhereCluster(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -83,6 +86,8 @@ def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
     )
     if is_http:
         set_http_options(cluster, http2=True, requests=value.limits.requests_per_connection)
+        if value.health_checks:
+            add_health_checks(cluster, value.sni)
     return cluster
 
 

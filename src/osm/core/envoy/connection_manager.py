@@ -14,8 +14,14 @@ from osm._envoy.envoy.extensions.filters.http.router.v3 import router_pb2
 from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,
 )
+from osm.core.envoy.filters.access_log import request_logs
 from osm.core.envoy.filters.extension import http_filter, network_filter
+from osm.core.envoy.filters.tracing import tracing
+from osm.core.envoy.observation import NOTHING, Observation
 from osm.core.envoy.tls import ads_source
+
+MORE_THAN_FIT = 2**31
+"""Addresses in a header."""
 
 Manager = http_connection_manager_pb2.HttpConnectionManager
 HttpFilter = http_connection_manager_pb2.HttpFilter
@@ -28,12 +34,14 @@ def http_connection_manager(  # noqa: PLR0913 - all by name
     filters: tuple[HttpFilter, ...],
     access_logs: list[accesslog_pb2.AccessLog],
     inbound: bool,
+    observation: Observation = NOTHING,
     from_outside: bool = False,
     local_replies: http_connection_manager_pb2.LocalReplyConfig | None = None,
     early_mutations: tuple[extension_pb2.TypedExtensionConfig, ...] = (),
     stream_idle_timeout: Duration | None = None,
 ) -> listener_components_pb2.Filter:
-    """`routes` names the route configuration. `early_mutations` change headers before anything else
+    """`routes` names the route configuration. `access_logs` are those of our own, before the ones that
+    people have asked for (`observation`). `early_mutations` change headers before anything else
     looks at them; `filters` go before the router, in this order. `from_outside`: the caller is no
     proxy of the mesh, and nothing that it says of itself is believed.
     """
@@ -45,18 +53,20 @@ def http_connection_manager(  # noqa: PLR0913 - all by name
             http_filter("envoy.filters.http.router", _router(inbound=inbound)),
         ],
         early_header_mutation_extensions=early_mutations,
-        access_log=access_logs,
+        access_log=[*access_logs, *request_logs(observation)],
         local_reply_config=local_replies,
         upgrade_configs=[Manager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=BoolValue(value=True),
         merge_slashes=True,
         path_with_escaped_slashes_action=Manager.UNESCAPE_AND_REDIRECT,
         # An identifier of each request is for tracing. One that an application sends is passed on.
-        generate_request_id=BoolValue(value=False),
+        generate_request_id=BoolValue(value=observation.spans is not None),
         # Long streams are ordinary (gRPC); an idle connection goes after an hour (Envoy's default).
         stream_idle_timeout=stream_idle_timeout or Duration(),
         http_protocol_options=protocol_pb2.Http1ProtocolOptions(accept_http_10=True),
     )
+    if observation.spans:
+        manager.tracing.CopyFrom(tracing(observation.spans, inbound=inbound))
     if inbound:
         # Against callers that are slow on purpose. Nobody else suffers when our own application is.
         manager.request_headers_timeout.FromSeconds(10)
@@ -72,6 +82,10 @@ def http_connection_manager(  # noqa: PLR0913 - all by name
         manager.forward_client_cert_details = Manager.SANITIZE
     if from_outside:
         manager.use_remote_address.value = True
+    elif inbound:
+        # The caller's address is that of the connection. Without this it would be the last one of a
+        # header that any application may send (`x-forwarded-for`), also to limits and authorizers.
+        manager.xff_num_trusted_hops = MORE_THAN_FIT
     return network_filter("envoy.filters.network.http_connection_manager", manager)
 
 

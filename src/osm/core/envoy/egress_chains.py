@@ -9,7 +9,7 @@ from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listene
 from osm._envoy.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from osm.core.envoy.chain_choice import Choice, by_range, by_server_name, chain, if_tls
 from osm.core.envoy.filters.tcp_proxy import outbound_tcp_proxy, tcp_proxy
-from osm.core.envoy.filters.traffic_metrics import SourceLabels
+from osm.core.envoy.observation import Observation
 from osm.core.model.egress import original_cluster
 
 Chain = listener_components_pb2.FilterChain
@@ -58,14 +58,14 @@ def _in_range(value: EgressRange, ours: Choice, otherwise: Choice) -> Choice:
     return by_server_name(value.server_names, ours, otherwise)
 
 
-def egress_chain(source: SourceLabels, port: int) -> Chain:
+def egress_chain(observation: Observation, port: int) -> Chain:
     """Build the chain of what may leave by a port."""
-    return original_destination_chain(_chain_name(port), source, original_cluster(port))
+    return original_destination_chain(_chain_name(port), observation, original_cluster(port))
 
 
-def original_destination_chain(name: str, source: SourceLabels, cluster: str) -> Chain:
+def original_destination_chain(name: str, observation: Observation, cluster: str) -> Chain:
     """Build a chain to where the application has connected to."""
-    proxy = outbound_tcp_proxy(source)
+    proxy = outbound_tcp_proxy(observation)
     proxy.cluster = cluster
     return Chain(name=name, filters=[tcp_proxy(proxy)])
 

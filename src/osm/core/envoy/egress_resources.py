@@ -8,8 +8,7 @@ from osm.core.envoy import names
 from osm.core.envoy.egress_chains import EgressPort, EgressRange
 from osm.core.envoy.egress_cluster import HostCluster, OriginalCluster
 from osm.core.envoy.route import MESH_WIDE_EGRESS, OutboundHost, OutboundRule
-from osm.core.envoy.service_resources import HTTP_PORT
-from osm.core.model.directory import Directory
+from osm.core.model.directory import Directory, spellings
 from osm.core.model.egress import (
     ConnectionEgress,
     EgressLimits,
@@ -20,6 +19,7 @@ from osm.core.model.egress import (
 )
 from osm.core.model.identity import Identity
 from osm.core.model.recorded import AnyModel
+from osm.core.model.service import HTTP_PORT
 
 EVERYWHERE = "0.0.0.0/0"
 _HOST = re.compile(r"[a-z0-9_]([-a-z0-9_.]{0,251}[a-z0-9_])?\.?")
@@ -43,13 +43,17 @@ def egress_ports(
 
 
 def _ranges(grants: list[ConnectionEgress]) -> Iterable[EgressRange]:
-    found = sorted({IPv4Network(r) for grant in grants for r in grant.ranges or (EVERYWHERE,)})
-    for network in found:
-        here = [
-            grant
-            for grant in grants
-            if any(network.subnet_of(IPv4Network(r)) for r in grant.ranges or (EVERYWHERE,))
-        ]
+    named: dict[IPv4Network, list[int]] = {}
+    for place, grant in enumerate(grants):
+        for text in grant.ranges or (EVERYWHERE,):
+            named.setdefault(IPv4Network(text), []).append(place)
+    around: list[IPv4Network] = []
+    # Two ranges are apart or one within the other, which comes later: each is looked at once.
+    for network in sorted(named):
+        while around and not network.subnet_of(around[-1]):
+            around.pop()
+        around.append(network)
+        here = [grants[n] for n in sorted({n for each in around for n in named[each]})]
         yield EgressRange(
             str(network),
             any(not grant.tls for grant in here),
@@ -77,7 +81,7 @@ def egress_host(model: AnyModel, source: Identity, name: str) -> OutboundHost | 
     if number is None or rules is None:
         return None
     asked = authority.removeprefix("|")
-    found = split_authority(asked, number)
+    found = _host_beyond(model, source, asked, number)
     egress = rules.host(*found) if found else None
     if egress is None:
         return None
@@ -106,6 +110,27 @@ def all_egress_hosts(model: AnyModel, source: Identity, routes: Iterable[str]) -
             name = own_host_name(each, egress)
             if number in (0, egress.port) and egress_host(model, source, name) is not None:
                 yield name
+                yield from _alias_names(model, source, each, egress)
+
+
+def _alias_names(
+    model: AnyModel, source: Identity, routes: str, egress: HttpEgress
+) -> Iterator[str]:
+    """Every way to write a host by its aliases: each is a virtual host of its own."""
+    for service, alias in model.aliases.items():
+        if alias.host == egress.host:
+            for host in spellings(service, source.namespace):
+                yield f"{routes}/{host}:{egress.port}"
+                if names.parse_outbound_routes(routes) or egress.port == HTTP_PORT:
+                    yield f"{routes}/{host}"
+
+
+def _host_beyond(
+    model: AnyModel, source: Identity, authority: str, number: int
+) -> tuple[str, int] | None:
+    """Host and port that an authority names; of an alias, those of what it stands for."""
+    found = split_authority(authority, number)
+    return found and (Directory(model).host_beyond(found[0], source.namespace), found[1])
 
 
 def own_host_name(routes: str, egress: HttpEgress) -> str:
@@ -136,7 +161,7 @@ def passthrough_host(model: AnyModel, source: Identity, name: str) -> OutboundHo
     number = names.parse_outbound_routes(routes)
     if number is None or not model.settings.egress:
         return None
-    found = split_authority(authority, number)
+    found = _host_beyond(model, source, authority, number)
     if found is None or _is_service(model, source.namespace, authority, number):
         return None
     cluster = names.PASSTHROUGH_CLUSTER if number else egress_cluster(*found)
@@ -164,16 +189,17 @@ def _is_port(text: str) -> bool:
 
 def egress_cluster_value(model: AnyModel, name: str) -> HostCluster | OriginalCluster | None:
     """A cluster beyond the mesh, when somebody may call it."""
+    gateway = model.settings.gateway
     if name == names.PASSTHROUGH_CLUSTER:
-        return OriginalCluster(name) if model.settings.egress else None
+        return OriginalCluster(name, gateway=gateway) if model.settings.egress else None
     limits = model.egress_limits.get(name, EgressLimits())
     host, separator, number = name.replace("|", ":").partition(":")
     if not separator:
-        return OriginalCluster(name, limits) if name in model.egress_clusters else None
+        return OriginalCluster(name, limits, gateway) if name in model.egress_clusters else None
     if "/" in name or not _HOST.fullmatch(host) or not _is_port(number):
         return None
     if egress_cluster(host, int(number)) != name:
         return None
     if name not in model.egress_clusters and not model.settings.egress:
         return None
-    return HostCluster(name, host, int(number), limits)
+    return HostCluster(name, host, int(number), limits, gateway)

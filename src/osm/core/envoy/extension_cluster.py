@@ -8,24 +8,23 @@ import re
 import msgspec
 
 from osm._envoy.envoy.config.cluster.v3 import cluster_pb2
-from osm._envoy.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from osm.core.envoy.address import envoy_address
 from osm.core.envoy.cluster import CONNECT_TIMEOUT, set_http_options
 from osm.core.envoy.duration import nanoseconds
+from osm.core.envoy.way_out import lead_to_host
 from osm.core.model.directory import Directory
 from osm.core.model.extension import ExtensionServer
 from osm.core.model.recorded import AnyModel
-from osm.core.model.workload import SocketAddress
 
 PREFIX = "extension|"
 _NAME = re.compile(r"extension\|([^|]+)\|([0-9]{1,5})\|(h1|h2)\|([0-9]{1,19})")
 
 
 class ExtensionCluster(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A server beyond the mesh, called in plaintext."""
+    """A server beyond the mesh, called in plaintext. `gateway`: as `model.settings`."""
 
     name: str
     server: ExtensionServer
+    gateway: str = ""
 
 
 def extension_cluster_name(model: AnyModel, server: ExtensionServer) -> str:
@@ -37,7 +36,7 @@ def extension_cluster_name(model: AnyModel, server: ExtensionServer) -> str:
     return f"{PREFIX}{server.host}|{server.port}|{version}|{server.connect_timeout_ns}"
 
 
-def extension_cluster(name: str) -> ExtensionCluster | None:
+def extension_cluster(name: str, gateway: str) -> ExtensionCluster | None:
     """The cluster behind a name that `extension_cluster_name` gave."""
     found = _NAME.fullmatch(name)
     if found is None:
@@ -46,30 +45,19 @@ def extension_cluster(name: str) -> ExtensionCluster | None:
     server = ExtensionServer(
         host, int(port), http2=version == "h2", connect_timeout_ns=int(timeout)
     )
-    return ExtensionCluster(name, server)
+    return ExtensionCluster(name, server, gateway)
 
 
 def build_extension_cluster(value: ExtensionCluster) -> cluster_pb2.Cluster:
-    """Build the cluster: looked up by the proxy when it has a name."""
+    """Build the cluster: looked up on the way when it has a name."""
     server = value.server
-    is_address = server.host.replace(".", "").isdecimal()
-    endpoint = endpoint_components_pb2.LbEndpoint(
-        endpoint=endpoint_components_pb2.Endpoint(
-            address=envoy_address(SocketAddress(server.host, server.port))
-        )
-    )
     cluster = cluster_pb2.Cluster(
         name=value.name,
         alt_stat_name=f"extension_{server.host}_{server.port}".replace(".", "_"),
-        type=cluster_pb2.Cluster.STATIC if is_address else cluster_pb2.Cluster.STRICT_DNS,
-        dns_lookup_family=cluster_pb2.Cluster.V4_ONLY,
         connect_timeout=nanoseconds(server.connect_timeout_ns)
         if server.connect_timeout_ns
         else CONNECT_TIMEOUT,
-        load_assignment=endpoint_pb2.ClusterLoadAssignment(
-            cluster_name=value.name,
-            endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
-        ),
     )
+    lead_to_host(cluster, server.host, server.port, value.gateway)
     set_http_options(cluster, http2=server.http2)
     return cluster

@@ -5,8 +5,8 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from osm._envoy.envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
-from osm._envoy.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from osm.core.envoy.address import envoy_address
+from osm.core.envoy.connection_limits import ConnectionLimits, limit_connections
 from osm.core.envoy.connection_manager import http_connection_manager
 from osm.core.envoy.filters.denials import (
     DenialContext,
@@ -14,11 +14,14 @@ from osm.core.envoy.filters.denials import (
     http_denial_logs,
     tcp_denial_logs,
 )
-from osm.core.envoy.filters.extension import network_filter
+from osm.core.envoy.filters.external_authorization import external_authorization
+from osm.core.envoy.filters.global_rate_limit import http_global_limit
+from osm.core.envoy.filters.health_check import health_check
 from osm.core.envoy.filters.internal_headers import internal_headers
-from osm.core.envoy.filters.rate_limit import http_rate_limit, tcp_rate_limit
+from osm.core.envoy.filters.rate_limit import http_rate_limit
 from osm.core.envoy.filters.rbac import http_rbac, tcp_rbac
 from osm.core.envoy.filters.request_path import request_path
+from osm.core.envoy.filters.tcp_proxy import inbound_tcp_proxy, tcp_proxy
 from osm.core.envoy.ingress import IngressPort, ingress_chain, inspect_tls
 from osm.core.envoy.names import (
     INBOUND_LISTENER,
@@ -27,19 +30,12 @@ from osm.core.envoy.names import (
     inbound_routes,
     tcp_callers,
 )
+from osm.core.envoy.observation import NOTHING, Observation
 from osm.core.envoy.tls import TlsSettings, downstream_tls
 from osm.core.model.identity import Identity
-from osm.core.model.upstream import Rate
 from osm.core.model.workload import Address, SocketAddress
 
 Chain = listener_components_pb2.FilterChain
-
-
-class ConnectionRate(msgspec.Struct, frozen=True, order=True, gc=False):
-    """How many connections a port lets in, and what stats call that."""
-
-    rate: Rate
-    stat_prefix: str
 
 
 class InboundPort(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -48,7 +44,7 @@ class InboundPort(msgspec.Struct, frozen=True, order=True, gc=False):
     port: int
     is_http: bool
     cluster: str
-    limit: ConnectionRate | None = None
+    limits: ConnectionLimits = ConnectionLimits()
 
 
 class InboundListener(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +58,9 @@ class InboundListener(msgspec.Struct, frozen=True, gc=False):
     redirected: bool = False
     ingress: tuple[IngressPort, ...] = ()
     """Ports that take something from outside of the mesh too; only where all is redirected."""
+    health_checks: bool = False
+    """Other proxies ask whether this one is there."""
+    observation: Observation = NOTHING
 
 
 def inbound_listener_name(port: int) -> str:
@@ -74,11 +73,22 @@ def redirected_inbound(
     ports: tuple[InboundPort, ...],
     tls: TlsSettings,
     ingress: tuple[IngressPort, ...] = (),
+    *,
+    health_checks: bool = False,
+    observation: Observation = NOTHING,
 ) -> InboundListener:
     """The one listener that takes all redirected inbound traffic of a pod."""
     everywhere = SocketAddress("0.0.0.0", INBOUND_PORT)  # noqa: S104 the pod's own namespace
     return InboundListener(
-        INBOUND_LISTENER, everywhere, identity, ports, tls, redirected=True, ingress=ingress
+        INBOUND_LISTENER,
+        everywhere,
+        identity,
+        ports,
+        tls,
+        redirected=True,
+        ingress=ingress,
+        health_checks=health_checks,
+        observation=observation,
     )
 
 
@@ -111,8 +121,8 @@ def _chain(value: InboundListener, port: InboundPort) -> Chain:
         # spoken by then (measured with Envoy 1.40): who may not connect fails in the handshake.
         else downstream_tls(value.tls, alpn=(), callers=tcp_callers(port.port)),
         filters=[
-            *_limits(port),
-            *(_http_filters(value, port) if port.is_http else _tcp_filters(port)),
+            *limit_connections(port.limits),
+            *(_http_filters(value, port) if port.is_http else _tcp_filters(value, port)),
         ],
     )
     chain.transport_socket_connect_timeout.FromSeconds(10)
@@ -132,7 +142,9 @@ def _add_ingress(listener: listener_pb2.Listener, value: InboundListener) -> Non
     """
     mesh = {port.port: port for port in value.ports}
     for ingress in value.ingress:
-        chain = ingress_chain(value.identity, ingress, value.tls, redirected=True)
+        chain = ingress_chain(
+            value.identity, ingress, value.tls, value.observation, redirected=True
+        )
         listener.filter_chains.append(chain)
         if ingress.server_names and ingress.port in mesh:
             again = _chain(value, mesh[ingress.port])
@@ -151,19 +163,23 @@ def _http_filters(
             routes=inbound_routes(port.port),
             # The order counts: access rules look at the path that the filter before them keeps, and
             # what they refuse uses nothing up.
-            filters=(request_path(), http_rbac(), http_rate_limit()),
+            filters=(
+                *([health_check()] if value.health_checks else []),
+                request_path(),
+                http_rbac(),
+                http_rate_limit(),
+                external_authorization(),
+                http_global_limit(),
+            ),
             early_mutations=(internal_headers(),),
             access_logs=http_denial_logs(context),
+            observation=value.observation,
             inbound=True,
             local_replies=denied_answer(context),
         )
     ]
 
 
-def _limits(port: InboundPort) -> list[listener_components_pb2.Filter]:
-    return [tcp_rate_limit(port.limit.stat_prefix, port.limit.rate)] if port.limit else []
-
-
-def _tcp_filters(port: InboundPort) -> list[listener_components_pb2.Filter]:
-    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=f"inbound_tcp_{port.port}", cluster=port.cluster)
-    return [tcp_rbac(port.port), network_filter("envoy.filters.network.tcp_proxy", proxy)]
+def _tcp_filters(value: InboundListener, port: InboundPort) -> list[listener_components_pb2.Filter]:
+    proxy = inbound_tcp_proxy(value.observation, port.port, port.cluster)
+    return [tcp_rbac(port.port), tcp_proxy(proxy)]

@@ -27,11 +27,20 @@ from osm._envoy.xds.type.matcher.v3 import matcher_pb2, string_pb2
 from osm.core.envoy.access import HttpAccess
 from osm.core.envoy.address import envoy_address
 from osm.core.envoy.cluster import NOWHERE
+from osm.core.envoy.connection_limits import ConnectionLimits, limit_connections
 from osm.core.envoy.connection_manager import http_connection_manager
 from osm.core.envoy.filters.denials import DenialContext, denied_answer, http_denial_logs
+from osm.core.envoy.filters.external_authorization import (
+    AskedAuthorizer,
+    external_authorization,
+)
+from osm.core.envoy.filters.global_rate_limit import http_global_limit
 from osm.core.envoy.filters.internal_headers import internal_headers
+from osm.core.envoy.filters.rate_limit import http_rate_limit
 from osm.core.envoy.filters.rbac import http_rbac
 from osm.core.envoy.filters.request_path import request_path
+from osm.core.envoy.inbound_host import InboundHost
+from osm.core.envoy.inbound_routes import InboundRoutes, build_inbound_routes
 from osm.core.envoy.matching import (
     Predicate,
     act,
@@ -44,7 +53,8 @@ from osm.core.envoy.matching import (
     uri_input,
 )
 from osm.core.envoy.names import ingress_routes
-from osm.core.envoy.route import RBAC_FILTER, InboundRoutes, build_inbound_routes
+from osm.core.envoy.observation import NOTHING, Observation
+from osm.core.envoy.route import RBAC_FILTER
 from osm.core.envoy.tls import TlsSettings, downstream_tls, server_tls
 from osm.core.model.identity import Identity
 from osm.core.model.ingress import ANY_PRINCIPAL, IngressRule
@@ -69,10 +79,11 @@ class IngressPort(msgspec.Struct, frozen=True, order=True, gc=False):
     tls: bool
     client_certificate: bool
     server_names: tuple[str, ...]
+    limits: ConnectionLimits = ConnectionLimits()
 
     @classmethod
-    def of(cls, rule: IngressRule) -> "IngressPort":
-        return cls(rule.port, rule.tls, rule.client_certificate, rule.server_names)
+    def of(cls, rule: IngressRule, limits: ConnectionLimits) -> "IngressPort":
+        return cls(rule.port, rule.tls, rule.client_certificate, rule.server_names, limits)
 
 
 class IngressListener(msgspec.Struct, frozen=True, gc=False):
@@ -85,6 +96,7 @@ class IngressListener(msgspec.Struct, frozen=True, gc=False):
     identity: Identity
     port: IngressPort
     tls: TlsSettings
+    observation: Observation = NOTHING
 
 
 class IngressRoutes(msgspec.Struct, frozen=True, gc=False):
@@ -96,6 +108,8 @@ class IngressRoutes(msgspec.Struct, frozen=True, gc=False):
     cluster: str = NOWHERE
     grpc_cluster: str = ""
     rule: IngressRule | None = None
+    hosts: tuple[InboundHost, ...] = ()
+    authorizer: AskedAuthorizer | None = None
 
 
 def build_ingress_listener(value: IngressListener) -> listener_pb2.Listener:
@@ -104,7 +118,7 @@ def build_ingress_listener(value: IngressListener) -> listener_pb2.Listener:
         name=value.name,
         address=envoy_address(value.address),
         traffic_direction="INBOUND",
-        filter_chains=[ingress_chain(value.identity, value.port, value.tls)],
+        filter_chains=[ingress_chain(value.identity, value.port, value.tls, value.observation)],
     )
     protocol = listener.listener_filters.add(name="envoy.filters.listener.proxy_protocol")
     protocol.typed_config.Pack(proxy_protocol_pb2.ProxyProtocol())
@@ -119,7 +133,12 @@ def inspect_tls(listener: listener_pb2.Listener) -> None:
 
 
 def ingress_chain(
-    identity: Identity, port: IngressPort, tls: TlsSettings, *, redirected: bool = False
+    identity: Identity,
+    port: IngressPort,
+    tls: TlsSettings,
+    observation: Observation,
+    *,
+    redirected: bool = False,
 ) -> Chain:
     """The filter chain of one port; with `redirected` among those of other ports."""
     chain = Chain(name=f"ingress_{port.port}_{'https' if port.tls else 'http'}")
@@ -137,13 +156,21 @@ def ingress_chain(
         )
         chain.transport_socket_connect_timeout.FromSeconds(10)
     context = DenialContext(identity, port.port)
+    chain.filters.extend(limit_connections(port.limits))
     chain.filters.append(
         http_connection_manager(
             stat_prefix=f"ingress_{port.port}",
             routes=ingress_routes(port.port),
-            filters=(request_path(), http_rbac()),
+            filters=(
+                request_path(),
+                http_rbac(),
+                http_rate_limit(),
+                external_authorization(),
+                http_global_limit(),
+            ),
             early_mutations=(internal_headers(),),
             access_logs=http_denial_logs(context, caller=CALLER),
+            observation=observation,
             inbound=True,
             from_outside=True,
             local_replies=denied_answer(context, caller=CALLER),
@@ -156,7 +183,9 @@ def build_ingress_routes(value: IngressRoutes) -> route_pb2.RouteConfiguration:
     """Every authority is taken; the rule decides."""
     nobody = HttpAccess(permissive=False)
     config = build_inbound_routes(
-        InboundRoutes(value.name, value.cluster, value.grpc_cluster, nobody)
+        InboundRoutes(
+            value.name, value.cluster, value.grpc_cluster, nobody, value.hosts, value.authorizer
+        )
     )
     if value.rule is None:
         matcher = matcher_pb2.Matcher(on_no_match=deny(NO_INGRESS))

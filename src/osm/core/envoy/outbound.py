@@ -38,13 +38,14 @@ from osm.core.envoy.filters.on_demand import (
 )
 from osm.core.envoy.filters.rbac import http_rbac
 from osm.core.envoy.filters.tcp_proxy import outbound_tcp_proxy, tcp_proxy
-from osm.core.envoy.filters.traffic_metrics import SourceLabels, http_traffic_metrics
+from osm.core.envoy.filters.traffic_metrics import http_traffic_metrics
 from osm.core.envoy.names import (
     OUTBOUND_LISTENER,
     OUTBOUND_PORT,
     PASSTHROUGH_CLUSTER,
     outbound_routes,
 )
+from osm.core.envoy.observation import Observation
 from osm.core.model.origin import Origin
 from osm.core.model.workload import SocketAddress
 
@@ -77,7 +78,7 @@ class TcpException(msgspec.Struct, frozen=True, order=True, gc=False):
 class OutboundListener(msgspec.Struct, frozen=True, order=True, gc=False):
     """The listener that redirected traffic arrives at."""
 
-    source: SourceLabels
+    observation: Observation
     http_ports: tuple[int, ...]
     tcp_exceptions: tuple[TcpException, ...]
     tcp_splits: tuple[TcpSplit, ...]
@@ -98,7 +99,7 @@ class ExplicitHttpListener(msgspec.Struct, frozen=True, order=True, gc=False):
     """An HTTP proxy for applications that are told of it; nothing is redirected."""
 
     name: str
-    source: SourceLabels
+    observation: Observation
     address: SocketAddress
 
 
@@ -106,7 +107,7 @@ class ExplicitTcpListener(msgspec.Struct, frozen=True, order=True, gc=False):
     """One TCP service port at an address of its own."""
 
     name: str
-    source: SourceLabels
+    observation: Observation
     address: SocketAddress
     clusters: tuple[tuple[str, int], ...]
 
@@ -123,21 +124,21 @@ def build_outbound_listener(value: OutboundListener) -> listener_pb2.Listener:
         traffic_direction="OUTBOUND",
         filter_chains=[
             *(
-                _http_chain(value.source, port, ranged=port in value.ranged_http)
+                _http_chain(value.observation, port, ranged=port in value.ranged_http)
                 for port in value.http_ports
             ),
-            *(_exception_chain(value.source, e) for e in value.tcp_exceptions),
-            *(_split_chain(value.source, s) for s in value.tcp_splits),
+            *(_exception_chain(value.observation, e) for e in value.tcp_exceptions),
+            *(_split_chain(value.observation, s) for s in value.tcp_splits),
         ],
-        default_filter_chain=_tcp_chain("outbound_tcp", value.source),
+        default_filter_chain=_tcp_chain("outbound_tcp", value.observation),
     )
     if value.known_tcp is not None:
-        known = _tcp_chain(KNOWN_CHAIN, value.source)
+        known = _tcp_chain(KNOWN_CHAIN, value.observation)
         listener.filter_chains.extend([known, _unknown_chain(value)])
         if value.passthrough or value.egress:
-            own = original_destination_chain(OWN_PORT_CHAIN, value.source, NO_CLUSTER)
+            own = original_destination_chain(OWN_PORT_CHAIN, value.observation, NO_CLUSTER)
             listener.filter_chains.append(own)
-        listener.filter_chains.extend(egress_chain(value.source, e.port) for e in value.egress)
+        listener.filter_chains.extend(egress_chain(value.observation, e.port) for e in value.egress)
         listener.filter_chain_matcher.CopyFrom(_chain_by_destination(value, dict(value.known_tcp)))
     original_dst = listener.listener_filters.add(name="envoy.filters.listener.original_dst")
     original_dst.typed_config.Pack(original_dst_pb2.OriginalDst())
@@ -154,7 +155,7 @@ def build_explicit_http_listener(value: ExplicitHttpListener) -> listener_pb2.Li
         filter_chains=[
             Chain(
                 name="outbound_http",
-                filters=[_http_manager(value.source, 0)],
+                filters=[_http_manager(value.observation, 0)],
             )
         ],
     )
@@ -167,44 +168,45 @@ def build_explicit_tcp_listener(value: ExplicitTcpListener) -> listener_pb2.List
         address=envoy_address(value.address),
         traffic_direction="OUTBOUND",
         filter_chains=[
-            Chain(name=value.name, filters=[_weighted_tcp_proxy(value.source, value.clusters)])
+            Chain(name=value.name, filters=[_weighted_tcp_proxy(value.observation, value.clusters)])
         ],
     )
 
 
-def _http_chain(source: SourceLabels, port: int, *, ranged: bool) -> Chain:
+def _http_chain(observation: Observation, port: int, *, ranged: bool) -> Chain:
     return Chain(
         name=_http_chain_name(port),
         filter_chain_match=Match(destination_port=UInt32Value(value=port)),
-        filters=[_http_manager(source, port, ranged=ranged)],
+        filters=[_http_manager(observation, port, ranged=ranged)],
     )
 
 
 def _http_manager(
-    source: SourceLabels, port: int, *, ranged: bool = False
+    observation: Observation, port: int, *, ranged: bool = False
 ) -> listener_components_pb2.Filter:
     return http_connection_manager(
         stat_prefix=f"outbound_{port}" if port else "outbound",
         routes=outbound_routes(port),
         filters=(http_on_demand(), http_rbac()) if ranged else (http_on_demand(),),
-        access_logs=[http_traffic_metrics(source)],
+        access_logs=[http_traffic_metrics(observation.who)],
+        observation=observation,
         inbound=False,
         local_replies=discovery_replies(ranged=ranged),
         stream_idle_timeout=TIMEOUT,
     )
 
 
-def _exception_chain(source: SourceLabels, exception: TcpException) -> Chain:
-    chain = _tcp_chain(_exception_chain_name(exception), source)
+def _exception_chain(observation: Observation, exception: TcpException) -> Chain:
+    chain = _tcp_chain(_exception_chain_name(exception), observation)
     chain.filter_chain_match.CopyFrom(_address_match(exception.port, exception.addresses))
     return chain
 
 
-def _split_chain(source: SourceLabels, split: TcpSplit) -> Chain:
+def _split_chain(observation: Observation, split: TcpSplit) -> Chain:
     return Chain(
         name=_split_chain_name(split),
         filter_chain_match=_address_match(split.port, split.addresses),
-        filters=[_weighted_tcp_proxy(source, split.clusters)],
+        filters=[_weighted_tcp_proxy(observation, split.clusters)],
     )
 
 
@@ -223,7 +225,7 @@ def _split_chain_name(split: TcpSplit) -> str:
 def _unknown_chain(value: OutboundListener) -> Chain:
     """Closes what it gets, since there is no such cluster; with mesh-wide egress lets it pass."""
     cluster = PASSTHROUGH_CLUSTER if value.passthrough else NO_CLUSTER
-    return original_destination_chain(UNKNOWN_CHAIN, value.source, cluster)
+    return original_destination_chain(UNKNOWN_CHAIN, value.observation, cluster)
 
 
 def _chain_by_destination(
@@ -264,8 +266,8 @@ def _address_match(port: int, addresses: tuple[str, ...]) -> Match:
     )
 
 
-def _tcp_chain(name: str, source: SourceLabels) -> Chain:
-    proxy = outbound_tcp_proxy(source)
+def _tcp_chain(name: str, observation: Observation) -> Chain:
+    proxy = outbound_tcp_proxy(observation)
     proxy.on_demand.CopyFrom(tcp_on_demand())
     # The name is never a cluster: the filter before has set the one that counts.
     proxy.cluster = "set-by-destination"
@@ -279,9 +281,9 @@ def _tcp_chain(name: str, source: SourceLabels) -> Chain:
 
 
 def _weighted_tcp_proxy(
-    source: SourceLabels, clusters: tuple[tuple[str, int], ...]
+    observation: Observation, clusters: tuple[tuple[str, int], ...]
 ) -> listener_components_pb2.Filter:
-    proxy = outbound_tcp_proxy(source)
+    proxy = outbound_tcp_proxy(observation)
     proxy.on_demand.CopyFrom(tcp_on_demand())
     weighted = [(name, weight) for name, weight in clusters if weight > 0]
     if len(weighted) == 1:

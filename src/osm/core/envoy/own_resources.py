@@ -2,16 +2,17 @@
 
 from osm.core.envoy import names
 from osm.core.envoy.access import AccessGates, TcpAccess, open_gates
+from osm.core.envoy.asked import Asked
 from osm.core.envoy.cluster import LocalCluster
 from osm.core.envoy.egress_resources import egress_ports
-from osm.core.envoy.filters.traffic_metrics import SourceLabels
 from osm.core.envoy.inbound import (
     InboundListener,
     inbound_listener_name,
     redirected_inbound,
 )
-from osm.core.envoy.inbound_host import inbound_hosts
-from osm.core.envoy.ingress import IngressListener, IngressPort, IngressRoutes
+from osm.core.envoy.inbound_routes import InboundRoutes
+from osm.core.envoy.ingress import IngressListener, IngressRoutes
+from osm.core.envoy.observation import Observation, observation
 from osm.core.envoy.outbound import (
     ExplicitHttpListener,
     ExplicitTcpListener,
@@ -19,7 +20,7 @@ from osm.core.envoy.outbound import (
     TcpException,
     TcpSplit,
 )
-from osm.core.envoy.route import InboundRoutes, UnknownHosts
+from osm.core.envoy.route import UnknownHosts
 from osm.core.envoy.secret import CallersSecret
 from osm.core.envoy.service_resources import weighted_clusters
 from osm.core.envoy.tls import TlsSettings
@@ -29,6 +30,8 @@ from osm.core.model.directory import Directory
 from osm.core.model.egress import EgressRules, original_cluster
 from osm.core.model.ingress import IngressRule
 from osm.core.model.recorded import AnyModel
+from osm.core.model.route import Backend
+from osm.core.model.upstream import limited_paths
 from osm.core.model.workload import Explicit, SocketAddress, Workload
 
 Listener = (
@@ -48,6 +51,7 @@ class OwnResources:
         self._workload = workload
         self._guarded = guarded
         self._ports = WorkloadPorts(model, workload)
+        self._asked = Asked(model, workload, self._ports)
 
     # --- listeners
 
@@ -82,12 +86,16 @@ class OwnResources:
         return tuple(TcpException(p, tuple(sorted(ips))) for p, ips in sorted(found.items()) if ips)
 
     @property
+    def _observation(self) -> Observation:
+        return observation(self._model, self._workload)
+
+    @property
     def _egress(self) -> EgressRules:
         return self._model.egress.get(self._workload.identity, EgressRules())
 
     def extension_clusters(self) -> tuple[str, ...]:
-        """Those of servers that its filters ask: they are there before the first request."""
-        return ()
+        """Those of servers that its filters ask or tell: they are there before the first request."""
+        return (*self._asked.clusters(), *self._observation.clusters)
 
     def egress_clusters(self) -> tuple[str, ...]:
         """Those that its listener names: they are there before the first connection."""
@@ -106,16 +114,13 @@ class OwnResources:
 
     def _outbound(self) -> list[Listener]:
         workload, destinations = self._workload, self._model.destinations
-        source = SourceLabels(
-            workload.namespace, workload.owner_kind, workload.owner_name, workload.name
-        )
         if isinstance(workload.capture, Explicit):
-            return self._explicit(source, workload.capture)
+            return self._explicit(workload.capture)
         rules, passthrough = self._egress, self._model.settings.egress
         must_know = self._guarded or passthrough or bool(rules.connections)
         return [
             OutboundListener(
-                source,
+                self._observation,
                 self._http_ports(),
                 self._tcp_exceptions(),
                 tuple(
@@ -146,22 +151,25 @@ class OwnResources:
         found = self._model.tcp_ports.get(port, ())
         return {ip for name in found for ip in self._model.services[name].addresses}
 
-    def _explicit(self, source: SourceLabels, capture: Explicit) -> list[Listener]:
+    def _explicit(self, capture: Explicit) -> list[Listener]:
+        told = self._observation
         listeners: list[Listener] = [
             ExplicitHttpListener(
-                names.OUTBOUND_LISTENER, source, SocketAddress(capture.ip, capture.http_port)
+                names.OUTBOUND_LISTENER, told, SocketAddress(capture.ip, capture.http_port)
             )
         ]
         for address, local in capture.tcp_ports:
             port = Directory(self._model).tcp_by_address(address)
             if port is not None:
-                rules = self._model.routes[port.name].rules
+                rule = self._model.routes[port.name].rules[-1]
+                # The address of one pod leads to that pod, unless its headless service is split.
+                is_pod = port.headless and rule.backends == (Backend(port.name),)
                 listeners.append(
                     ExplicitTcpListener(
                         f"{names.OUTBOUND_LISTENER}.{address}",
-                        source,
+                        told,
                         SocketAddress(capture.ip, local),
-                        weighted_clusters(self._model, rules[-1]),
+                        ((address, 1),) if is_pod else weighted_clusters(self._model, rule),
                     )
                 )
         return listeners
@@ -169,11 +177,21 @@ class OwnResources:
     def _inbound(self) -> list[InboundListener]:
         workload, ports = self._workload, self._ports.inbound()
         tls = TlsSettings.of(self._model.settings)
+        health_checks = self._model.settings.health_checks
         if not ports:
             return []
         if not workload.inbound:
-            ingress = tuple(IngressPort.of(rule) for rule in self._ingress_rules())
-            return [redirected_inbound(workload.identity, ports, tls, ingress)]
+            ingress = tuple(map(self._ports.ingress_port, self._ingress_rules()))
+            return [
+                redirected_inbound(
+                    workload.identity,
+                    ports,
+                    tls,
+                    ingress,
+                    health_checks=health_checks,
+                    observation=self._observation,
+                )
+            ]
         return [
             InboundListener(
                 inbound_listener_name(port.port),
@@ -181,6 +199,8 @@ class OwnResources:
                 workload.identity,
                 (port,),
                 tls,
+                health_checks=health_checks,
+                observation=self._observation,
             )
             for port in ports
         ]
@@ -195,8 +215,9 @@ class OwnResources:
                 f"{names.INGRESS_LISTENER}.{rule.port}",
                 workload.ingress_address(rule.port),
                 workload.identity,
-                IngressPort.of(rule),
+                self._ports.ingress_port(rule),
                 TlsSettings.of(self._model.settings),
+                self._observation,
             )
             for rule in self._ingress_rules()
         ]
@@ -218,15 +239,16 @@ class OwnResources:
         port = next((p for p in self._ports.inbound() if p.port == number), None)
         if port is None or not port.is_http:
             return None
-        access = http_access(self._model, self._workload.identity, port.port)
-        behind = tuple(each.name for each in self._ports.services() if each.target_port == number)
+        access = http_access(self._model, self._workload, port.port)
+        paths = limited_paths(access.rules, permissive=access.permissive)
         has_http2 = port.cluster + HTTP2_SUFFIX in self._ports.clusters()
         return InboundRoutes(
             name=name,
             cluster=port.cluster,
             grpc_cluster=port.cluster + HTTP2_SUFFIX if has_http2 else "",
             access=access,
-            hosts=inbound_hosts(self._model, behind, access),
+            hosts=self._asked.hosts(port.port, paths),
+            authorizer=self._asked.authorizer(),
         )
 
     def ingress_routes(self, name: str) -> IngressRoutes | None:
@@ -239,7 +261,14 @@ class OwnResources:
             return IngressRoutes(name)
         cluster = local_name(self._ports.targets()[number])
         has_http2 = cluster + HTTP2_SUFFIX in self._ports.clusters()
-        return IngressRoutes(name, cluster, cluster + HTTP2_SUFFIX if has_http2 else "", rule)
+        return IngressRoutes(
+            name,
+            cluster,
+            cluster + HTTP2_SUFFIX if has_http2 else "",
+            rule,
+            hosts=self._asked.hosts(number, rule.paths, outside=True),
+            authorizer=self._asked.authorizer(),
+        )
 
     # --- access
 

@@ -23,7 +23,10 @@ from osm.core.envoy.egress_cluster import (
 )
 from osm.core.envoy.endpoint import Endpoints, build_endpoints
 from osm.core.envoy.extension_cluster import ExtensionCluster, build_extension_cluster
+from osm.core.envoy.filters.external_authorization import AskedAuthorizer
 from osm.core.envoy.inbound import InboundListener, build_inbound_listener
+from osm.core.envoy.inbound_host import InboundHost
+from osm.core.envoy.inbound_routes import InboundRoutes, build_inbound_routes
 from osm.core.envoy.ingress import (
     IngressListener,
     IngressRoutes,
@@ -40,11 +43,9 @@ from osm.core.envoy.outbound import (
     build_outbound_listener,
 )
 from osm.core.envoy.route import (
-    InboundRoutes,
     OutboundHost,
     OutboundRoutes,
     UnknownHosts,
-    build_inbound_routes,
     build_outbound_host,
     build_outbound_routes,
     build_unknown_hosts,
@@ -57,6 +58,7 @@ from osm.core.envoy.secret import (
     build_certificate_secret,
     build_trust_secret,
 )
+from osm.core.model.authorization import AUTHORIZATION_ORIGIN
 from osm.core.model.ingress import IngressRule
 from osm.core.model.origin import Origin
 from osm.core.xds.resource import Resource, make_resource
@@ -125,19 +127,27 @@ def origins(value: Value) -> tuple[Origin, ...]:
             return (origin,)
         case HostCluster(limits=beyond) | OriginalCluster(limits=beyond) if beyond.origin:
             return (beyond.origin,)
-        case OutboundListener(origins=origins):
-            return origins
-        case InboundRoutes(access=access, hosts=hosts):
-            limits = [host.limit for host in hosts if host.limit]
-            limits += [route.limit for host in hosts for route in host.routes]
-            return tuple(
-                sorted(
-                    {rule.match_origin or rule.origin for rule in access.rules}
-                    | {limit.origin for limit in limits}
-                )
-            )
-        case IngressRoutes(rule=IngressRule() as rule):
-            return tuple(sorted({rule.origin, *(match.origin for match in rule.matches or ())}))
+        case OutboundListener(origins=origins, observation=told):
+            return tuple(sorted({*origins, *told.origins}))
+        case (
+            InboundListener(observation=told)
+            | IngressListener(observation=told)
+            | ExplicitHttpListener(observation=told)
+            | ExplicitTcpListener(observation=told)
+        ):
+            return told.origins
+        case InboundRoutes(access=access, hosts=hosts, authorizer=authorizer):
+            found = {rule.match_origin or rule.origin for rule in access.rules}
+            return tuple(sorted(found | _others(hosts, authorizer)))
+        case IngressRoutes(rule=IngressRule() as rule, hosts=hosts, authorizer=authorizer):
+            found = {rule.origin, *(match.origin for match in rule.matches or ())}
+            return tuple(sorted(found | _others(hosts, authorizer)))
         case TcpAccess(rules=rules):
             return tuple(sorted({rule.origin for rule in rules}))
     return ()
+
+
+def _others(hosts: tuple[InboundHost, ...], authorizer: AskedAuthorizer | None) -> set[Origin]:
+    """Of limits, and of who else is asked."""
+    limits = {origin for host in hosts for origin in host.origins}
+    return limits | ({AUTHORIZATION_ORIGIN} if authorizer else set())

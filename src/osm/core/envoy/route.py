@@ -1,11 +1,6 @@
-"""Route configurations: outbound ones are filled on demand, one virtual host for each authority that
-the application uses; inbound ones carry the access rules.
-"""
-
-from collections.abc import Iterator, MutableMapping
+"""Outbound routes: filled on demand, one virtual host for each authority that the application uses."""
 
 import msgspec
-from google.protobuf.any_pb2 import Any as Any_
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
@@ -13,7 +8,6 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from osm._envoy.envoy.config.core.v3 import base_pb2
 from osm._envoy.envoy.config.route.v3 import route_components_pb2, route_pb2
 from osm._envoy.envoy.type.matcher.v3 import regex_pb2, string_pb2
-from osm.core.envoy.access import HttpAccess, http_access_per_route
 from osm.core.envoy.duration import nanoseconds
 from osm.core.envoy.filters.discovery_replies import (
     NO_RULE,
@@ -24,14 +18,11 @@ from osm.core.envoy.filters.discovery_replies import (
 )
 from osm.core.envoy.filters.egress_ranges import only_to
 from osm.core.envoy.filters.extension import text_format
-from osm.core.envoy.filters.rate_limit import RATE_LIMIT_FILTER, http_rate_limit_per_route
-from osm.core.envoy.inbound_host import InboundHost
 from osm.core.envoy.names import METADATA
 from osm.core.envoy.tls import ads_source
 from osm.core.model.origin import Origin, mesh_config_origin
 from osm.core.model.retry import RetryPolicy
 from osm.core.model.route import HeaderFilter, HttpMatch, PathMatch, ValueMatch
-from osm.core.model.upstream import HttpLimit
 
 RBAC_FILTER = "envoy.filters.http.rbac"
 NO_TIMEOUT = Duration()
@@ -84,17 +75,6 @@ class UnknownHosts(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     cluster: str = ""
-
-
-class InboundRoutes(msgspec.Struct, frozen=True, gc=False):
-    """Requests for one port of a workload: who may, and to which local cluster."""
-
-    name: str
-    cluster: str
-    grpc_cluster: str
-    access: HttpAccess
-    hosts: tuple[InboundHost, ...] = ()
-    """Without any, requests are not told apart."""
 
 
 def build_outbound_routes(value: OutboundRoutes) -> route_pb2.RouteConfiguration:
@@ -152,56 +132,6 @@ def build_unknown_hosts(value: UnknownHosts) -> route_components_pb2.VirtualHost
     return route_components_pb2.VirtualHost(name=value.name, domains=["*"], routes=[route])
 
 
-def build_inbound_routes(value: InboundRoutes) -> route_pb2.RouteConfiguration:
-    """Every authority is taken: the connection has chosen the workload, and access rules decide."""
-    config = route_pb2.RouteConfiguration(
-        name=value.name,
-        validate_clusters=BoolValue(value=False),
-        virtual_hosts=[
-            _inbound_host(value, host)
-            for host in (value.hosts or (InboundHost(value.name, ("*",)),))
-        ],
-    )
-    config.typed_per_filter_config[RBAC_FILTER].Pack(
-        http_access_per_route(value.access), deterministic=True
-    )
-    return config
-
-
-def _inbound_host(value: InboundRoutes, host: InboundHost) -> route_components_pb2.VirtualHost:
-    out = route_components_pb2.VirtualHost(name=host.name, domains=host.domains)
-    if host.limit is not None:
-        _set_limit(out.typed_per_filter_config, host.limit)
-    for limited in host.routes:
-        for route in _inbound_routes(value, PathMatch("regex", limited.path)):
-            _set_limit(route.typed_per_filter_config, limited.limit)
-            out.routes.append(route)
-    out.routes.extend(_inbound_routes(value, None))
-    return out
-
-
-def _inbound_routes(
-    value: InboundRoutes, path: PathMatch | None
-) -> Iterator[route_components_pb2.Route]:
-    if value.grpc_cluster:
-        grpc = _inbound_route(value.grpc_cluster, path)
-        grpc.match.grpc.SetInParent()
-        yield grpc
-    yield _inbound_route(value.cluster, path)
-
-
-def _inbound_route(cluster: str, path: PathMatch | None) -> route_components_pb2.Route:
-    route = route_components_pb2.Route(
-        route=route_components_pb2.RouteAction(cluster=cluster, timeout=NO_TIMEOUT)
-    )
-    _set_path(route.match, path)
-    return route
-
-
-def _set_limit(configs: MutableMapping[str, Any_], limit: HttpLimit) -> None:
-    configs[RATE_LIMIT_FILTER].Pack(http_rate_limit_per_route(limit), deterministic=True)
-
-
 def _outbound_route(rule: OutboundRule, match: HttpMatch) -> route_components_pb2.Route:
     origins = {"origin": rule.origin} | ({"retry": rule.retry.origin} if rule.retry else {})
     route = route_components_pb2.Route(match=_match(match), metadata=_origin_metadata(origins))
@@ -245,7 +175,7 @@ def _retry_policy(policy: RetryPolicy | None) -> route_components_pb2.RetryPolic
 
 def _match(match: HttpMatch) -> route_components_pb2.RouteMatch:
     out = route_components_pb2.RouteMatch()
-    _set_path(out, match.path)
+    set_path(out, match.path)
     if match.methods:
         out.headers.add(name=":method", string_match=_regex_match("|".join(match.methods)))
     for header in match.headers:
@@ -255,7 +185,8 @@ def _match(match: HttpMatch) -> route_components_pb2.RouteMatch:
     return out
 
 
-def _set_path(out: route_components_pb2.RouteMatch, path: PathMatch | None) -> None:
+def set_path(out: route_components_pb2.RouteMatch, path: PathMatch | None) -> None:
+    """Match this path; without one every path."""
     match path:
         case None:
             out.prefix = "/"

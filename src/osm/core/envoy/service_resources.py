@@ -17,10 +17,8 @@ from osm.core.model.identity import Identity
 from osm.core.model.recorded import AnyModel
 from osm.core.model.retry import RetryPolicy, retry_key
 from osm.core.model.route import RouteRule
-from osm.core.model.service import PortName, ServicePort
+from osm.core.model.service import HTTP_PORT, PortName, ServiceName, ServicePort
 from osm.core.model.upstream import ConnectionLimits
-
-HTTP_PORT = 80
 
 
 def host_name(routes: str, port: PortName) -> str:
@@ -47,16 +45,18 @@ def virtual_host(model: AnyModel, source: Identity, name: str) -> OutboundHost |
         return None
     directory, namespace = Directory(model), source.namespace
     asked = authority if "|" not in authority else _whole(authority)
-    port = directory.by_authority(asked, number, namespace)
-    if port is None or not port.protocol.is_http:
+    found = directory.called(asked, number, namespace)
+    if found is None or not found[1].protocol.is_http:
         return None
+    written, port = found
     retry = model.retries.get(retry_key(source, port.name.service))
     rules = tuple(_outbound_rule(model, rule, retry) for rule in model.routes[port.name].rules)
-    domains = tuple(sorted(_domains(directory, port, number, namespace)))
+    domains = tuple(sorted(_domains(directory, port, written, number, namespace)))
     if asked.lower() not in domains:
         return OutboundHost(name, (asked.lower(),), (name,), rules)
     aliases = tuple(f"{routes}/{domain}" for domain in domains)
-    return OutboundHost(host_name(routes, port.name), domains, aliases, rules)
+    own_name = host_name(routes, PortName(written, port.name.port))
+    return OutboundHost(own_name, domains, aliases, rules)
 
 
 def _whole(own_name: str) -> str:
@@ -66,10 +66,12 @@ def _whole(own_name: str) -> str:
     return f"{host}.{namespace}.svc.cluster.local{colon}{number}"
 
 
-def _domains(directory: Directory, port: ServicePort, number: int, namespace: str) -> Iterator[str]:
-    service = port.name.service
+def _domains(
+    directory: Directory, port: ServicePort, service: ServiceName, number: int, namespace: str
+) -> Iterator[str]:
+    """How a service, or an alias of it, is written."""
     # The endpoints of a headless service come and go; whoever writes their addresses asks for each.
-    addresses = () if port.headless else port.addresses
+    addresses = () if port.headless or service != port.name.service else port.addresses
     short = [
         host
         for host in (*short_spellings(service, namespace), *addresses)
@@ -117,6 +119,7 @@ def service_cluster(
         service=port.name.service.name,
         limits=(limits.connections if limits else None) or ConnectionLimits(),
         origin=limits.origin if limits and limits.connections else None,
+        health_checks=model.settings.health_checks,
     )
 
 

@@ -6,16 +6,18 @@ from osm.core.envoy import names
 from osm.core.envoy.access import HttpAccess, TcpAccess
 from osm.core.envoy.inbound import InboundPort
 from osm.core.model.access import AccessRule
+from osm.core.model.asked import rules_for_proxies
 from osm.core.model.identity import Identity
 from osm.core.model.recorded import AnyModel
+from osm.core.model.workload import Workload
 
 
-def http_access(model: AnyModel, destination: Identity, port: int) -> HttpAccess:
-    """The rules for HTTP to one port of an identity's workloads."""
+def http_access(model: AnyModel, workload: Workload, port: int) -> HttpAccess:
+    """The rules for HTTP to one port of a workload."""
     if model.settings.permissive:
         return HttpAccess(permissive=True)
-    rules = _rules(model, destination, port)
-    return HttpAccess(False, tuple(rule for rule in rules if rule.http is not None))
+    rules = tuple(r for r in _rules(model, workload.identity, port) if r.http is not None)
+    return HttpAccess(False, (*rules, *rules_for_proxies(model, workload, port)))
 
 
 def tcp_access(model: AnyModel, destination: Identity, port: int) -> TcpAccess:

@@ -1,10 +1,15 @@
 """The ports of a workload's application, as its services name them."""
 
 from osm.core.envoy.cluster import LocalCluster
-from osm.core.envoy.inbound import ConnectionRate, InboundPort
+from osm.core.envoy.connection_limits import ConnectionLimits, ConnectionRate
+from osm.core.envoy.extension_cluster import extension_cluster_name
+from osm.core.envoy.filters.global_rate_limit import AskedConnections
+from osm.core.envoy.inbound import InboundPort
+from osm.core.envoy.ingress import IngressPort
+from osm.core.model.ingress import IngressRule
 from osm.core.model.recorded import AnyModel
 from osm.core.model.service import Protocol, ServicePort
-from osm.core.model.workload import SocketAddress, Workload
+from osm.core.model.workload import Redirected, SocketAddress, Workload
 
 HTTP2_SUFFIX = "|h2"
 LOCAL_SUFFIX = "|local"
@@ -23,7 +28,7 @@ class WorkloadPorts:
         """
         return tuple(
             InboundPort(
-                target, port.protocol.is_http, local_name(port), self._connection_rate(target)
+                target, port.protocol.is_http, local_name(port), self.connection_limits(target)
             )
             for target, port in sorted(self.targets().items())
         )
@@ -39,22 +44,51 @@ class WorkloadPorts:
         place = self._workload.namespace, self._workload.name
         return [self._model.services[name] for name in self._model.services_of.get(place, ())]
 
-    def _connection_rate(self, target: int) -> ConnectionRate | None:
-        """The limit of the first service by name that has one: a connection does not say which of
+    def services_and_roots(self) -> list[ServicePort]:
+        """Also those whose traffic a split gives to the workload."""
+        own = self.services()
+        roots = [root for port in own for root in self._model.roots_of.get(port.name, ())]
+        return [*own, *(self._model.services[root] for root in roots)]
+
+    @property
+    def is_asked(self) -> bool:
+        """Proxies themselves ask the workload, of permission or of limits."""
+        place = self._workload.namespace, self._workload.name
+        return any(name in self._model.asked for name in self._model.services_of.get(place, ()))
+
+    def ingress_port(self, rule: IngressRule) -> IngressPort:
+        """A port as it is for callers outside of the mesh."""
+        return IngressPort.of(rule, self.connection_limits(rule.port))
+
+    def connection_limits(self, target: int) -> ConnectionLimits:
+        """The limits of the first service by name that has one: a connection does not say which of
         them it is for.
         """
+        own, everywhere = None, None
         for port in self.services():
             limits = self._model.upstreams.get(port.name.service)
-            if port.target_port == target and limits and limits.tcp:
-                stat_prefix = f"inbound_{port.name.service}_{target}_{port.protocol}"
-                return ConnectionRate(limits.tcp, stat_prefix)
-        return None
+            if port.target_port != target or limits is None:
+                continue
+            stat_prefix = f"inbound_{port.name.service}_{target}_{port.protocol}"
+            if limits.tcp and own is None:
+                own = ConnectionRate(limits.tcp, stat_prefix)
+            if limits.tcp_everywhere and everywhere is None and not self.is_asked:
+                cluster = extension_cluster_name(self._model, limits.tcp_everywhere.server)
+                everywhere = AskedConnections(limits.tcp_everywhere, cluster, stat_prefix)
+        return ConnectionLimits(own, everywhere)
+
+    def _application_ip(self) -> str:
+        """`127.0.0.1`, unless MeshConfig says otherwise or pods share a network."""
+        workload = self._workload
+        has_network = isinstance(workload.capture, Redirected)
+        at_pod_ip = self._model.settings.application_at_pod_ip and has_network
+        return workload.ip if at_pod_ip else workload.app_ip
 
     def clusters(self) -> dict[str, LocalCluster]:
         """By name."""
         clusters: dict[str, LocalCluster] = {}
         for target, port in self.targets().items():
-            address = SocketAddress(self._workload.app_ip, target)
+            address = SocketAddress(self._application_ip(), target)
             http2 = port.protocol in (Protocol.GRPC, Protocol.HTTP2)
             name = local_name(port)
             clusters[name] = LocalCluster(name, address, http2)

@@ -1,300 +1,212 @@
 """May this request pass, where does it go, and which object says so: answered from the model alone."""
 
-from osm.core.explain.egress import explain_egress
-from osm.core.explain.explanation import Explanation, Question, Step
-from osm.core.explain.limits import (
-    connection_limit_steps,
-    request_limit_steps,
-    retry_steps,
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from osm.core.explain.alias import through_alias
+from osm.core.explain.around import explain_around
+from osm.core.explain.asking import global_limit_steps
+from osm.core.explain.backends import Arrival, arrive
+from osm.core.explain.call import Call
+from osm.core.explain.egress import egress_remedy, explain_egress
+from osm.core.explain.explanation import Explanation, Question, Step, ended
+from osm.core.explain.limits import request_limit_steps, retry_steps
+from osm.core.explain.mistakes import mistake_steps
+from osm.core.explain.naming import (
+    Destination,
+    destination_steps,
+    did_you_mean,
+    elsewhere,
+    elsewhere_step,
+    find_destination,
+    port_problem,
+    source_step,
+    suggested_services,
+    suggested_sources,
+    whole_name,
 )
 from osm.core.explain.outside import explain_outside, is_outside
+from osm.core.explain.reading import EarlyAnswer, path_steps, read_request
 from osm.core.explain.remedy import remedy_for
-from osm.core.model.access import AccessRule
+from osm.core.explain.routing import choose_rule, reached_by_address, route_step, shares
+from osm.core.explain.transport import transport_step
 from osm.core.model.directory import Directory
-from osm.core.model.identity import Identity
 from osm.core.model.mesh import Model
-from osm.core.model.origin import Origin
-from osm.core.model.request import (
-    Request,
-    fits,
-    has_escaped_slash,
-    is_refused_path,
-    normalise_path,
-    route_fits,
-    split_target,
-)
-from osm.core.model.route import Backend, RouteRule
-from osm.core.model.service import ServicePort
+from osm.core.model.request import Request
+from osm.core.model.route import RouteRule
+from osm.core.model.service import HTTP_PORT, ServicePort
 from osm.core.model.workload import Workload
+
+REQUEST_STEPS: tuple[Callable[[Call], Iterable[Step]], ...] = (
+    retry_steps,
+    request_limit_steps,
+    global_limit_steps,
+)
+"""What else counts for a call, after its route is found, in this order. For something new: a module
+with a function like these, and a line here. (`backends.BACKEND_STEPS`: what counts where it arrives.)
+"""
 
 
 def explain(model: Model, question: Question) -> Explanation:
     """Follow a request (or a TCP connection) from its source to its destination."""
-    directory = Directory(model)
-    sources = directory.workloads(question.source)
-    if not sources:
+    found = Directory(model).workloads(question.source)
+    if not found:
         return _no_workload(model, question)
-    source = sources[0]
-    steps = [_source_step(source)]
-    _, colon, number = question.destination.rpartition(":")
-    if colon and not number.isdecimal():
-        return _end(question, steps, "bad destination", f"{number!r} is not a port")
-    port = directory.by_authority(question.destination, 0, source.namespace)
-    if port is None and not colon:
-        port = _only_port(model, directory, question.destination, source.namespace)
-    if port is None and (beyond := explain_egress(model, question, source, steps)):
-        return beyond
-    if port is None:
-        port = _elsewhere(model, question.destination)
-        if port is not None:
-            steps.append(_elsewhere_step(question.destination, source.namespace, port))
-    if port is None:
-        return _unknown_destination(question, steps)
-    steps.append(_destination_step(port))
-    if bool(question.method) != port.protocol.is_http:
-        spoken = "HTTP" if port.protocol.is_http else "TCP"
-        steps.append(
-            Step("protocol", "info", f"the port speaks {port.protocol}: explained as {spoken}")
-        )
-    if port.protocol.is_http:
-        return _explain_http(model, question, source, port, steps)
-    return _explain_tcp(model, question, source, port, steps)
+    source, steps = found[0], [source_step(question, found)]
+    if problem := port_problem(question.destination):
+        return ended(question, steps, "bad destination", problem)
+    destination = find_destination(model, question, source)
+    destination = through_alias(model, question, destination, source)
+    steps += destination.steps
+    if destination.problem:
+        return ended(question, steps, "no route", destination.problem)
+    around = explain_around(model, question, destination, source, steps)
+    if around is not None:
+        return around
+    if destination.port is None:
+        beyond = explain_egress(model, question, destination.called, source, steps)
+        if beyond is not None:
+            return beyond
+        port = elsewhere(model, destination.called, source.namespace)
+        if port is None:
+            return _unknown_destination(model, question, destination, source, steps)
+        steps.append(elsewhere_step(destination.called, source.namespace, port))
+        steps += destination_steps(Destination(whole_name(port), port), source)
+        answer = _explain(model, _as_sent(question, port), source, port, steps)
+        answer = msgspec.structs.replace(answer, question=question)
+        return _with_full_name(answer, source, port)
+    steps += destination_steps(destination, source)
+    sent = question
+    if ":" not in question.destination and destination.port.name.port != HTTP_PORT:
+        whole = f"{question.destination}:{destination.port.name.port}"
+        sent = msgspec.structs.replace(question, destination=whole)
+    answer = _explain(model, sent, source, destination.port, steps)
+    return msgspec.structs.replace(answer, question=question)
+
+
+def _as_sent(question: Question, port: ServicePort) -> Question:
+    """A request to the whole name of a service port, which is what rules for hosts look at."""
+    return msgspec.structs.replace(question, destination=whole_name(port))
 
 
 def _no_workload(model: Model, question: Question) -> Explanation:
     if is_outside(question.source):
         return explain_outside(model, question)
-    return _end(question, [], "unknown source", f"no workload is called {question.source!r}")
+    advice = did_you_mean(suggested_sources(model, question.source))
+    text = f"no workload is called {question.source!r}"
+    return ended(question, [Step("source", "failed", text)], "unknown source", text, advice)
 
 
-def _explain_http(
+def _with_full_name(answer: Explanation, source: Workload, port: ServicePort) -> Explanation:
+    """The same answer, which holds for the whole name only."""
+    whole, short = whole_name(port), port.name.service.name
+    text = f"Write {whole}: in namespace {source.namespace} the name {short} alone means nothing."
+    return msgspec.structs.replace(answer, advice=(text, *answer.advice))
+
+
+def _explain(
     model: Model, question: Question, source: Workload, port: ServicePort, steps: list[Step]
 ) -> Explanation:
-    raw_path, query = split_target(question.path or "/")
-    if is_refused_path(raw_path):
-        text = "a path that no URL can have is answered with 400"
-        steps.append(Step("path", "failed", text))
-        return _end(question, steps, "refused", text)
-    if has_escaped_slash(raw_path):
-        text = "a path with an escaped slash is redirected (307) to the plain path, which is what counts"
-        steps.append(Step("path", "failed", text))
-        return _end(question, steps, "redirected", text)
-    request = Request(
-        method=(question.method or "GET").upper(),
-        path=normalise_path(raw_path),
-        authority=question.destination,
-        headers=tuple((name.lower(), value) for name, value in question.headers),
-        query=query,
-    )
-    if request.path != raw_path:
-        steps.append(Step("path", "info", f"normalised to {request.path}"))
-    rule = next(
-        (
-            rule
-            for rule in model.routes[port.name].rules
-            if not rule.matches or any(route_fits(match, request) for match in rule.matches)
-        ),
-        None,
-    )
+    if bool(question.method) != port.protocol.is_http:
+        spoken = "HTTP" if port.protocol.is_http else "TCP"
+        text = f"the port speaks {port.protocol}: explained as {spoken}"
+        steps.append(Step("protocol", "info", text))
+    request: Request | None = None
+    if port.protocol.is_http:
+        read = read_request(question)
+        if isinstance(read, EarlyAnswer):
+            steps.append(Step("path", "failed", read.text))
+            return ended(question, steps, read.verdict, read.text)
+        request = read
+        steps += path_steps(question, request)
+    port = reached_by_address(model, port)
+    rule, passed = choose_rule(model.routes[port.name], request)
+    steps += passed
     if rule is None:
         steps.append(Step("route", "failed", "no rule of the route fits: 404"))
-        return _end(question, steps, "no route", "no rule of the route fits the request")
-    steps += retry_steps(model, source.identity, port)
-    steps += request_limit_steps(model, port, request)
-    return _through_rule(model, question, source, rule, steps, request)
+        return ended(question, steps, "no route", "no rule of the route fits the request")
+    return _through(question, Call(model, source, port, request), rule, steps)
 
 
-def _explain_tcp(
-    model: Model, question: Question, source: Workload, port: ServicePort, steps: list[Step]
-) -> Explanation:
-    rule = model.routes[port.name].rules[-1]
-    return _through_rule(model, question, source, rule, steps, None)
+def _through(question: Question, call: Call, rule: RouteRule, steps: list[Step]) -> Explanation:
+    parts = shares(rule)
+    steps.append(route_step(rule, parts))
+    if not parts:
+        return _no_backend(question, call, rule, steps)
+    for make in REQUEST_STEPS:
+        steps += make(call)
+    ports = [call.model.services[backend.port] for backend, _ in parts]
+    arrivals = [arrive(call, port) for port in ports]
+    steps += [step for arrival in arrivals for step in arrival.steps]
+    steps.append(transport_step(call.model, call.source.identity, ports))
+    deniers = [identity for arrival in arrivals for identity in arrival.denied]
+    steps += mistake_steps(call.model, steps, deniers)
+    backends = tuple((str(backend.port), percent) for backend, percent in parts)
+    return _verdict(question, call, steps, arrivals, backends)
 
 
-def _through_rule(
-    model: Model,
+def _no_backend(question: Question, call: Call, rule: RouteRule, steps: list[Step]) -> Explanation:
+    steps += mistake_steps(call.model, steps, ())
+    text = f"{rule.origin} leaves no backend: 503"
+    advice = (
+        f"In {rule.origin}, name a service that has port {call.port.name.port}, with a weight "
+        "above 0."
+    )
+    return ended(question, steps, "no backend", text, (advice,))
+
+
+def _verdict(
     question: Question,
-    source: Workload,
-    rule: RouteRule,
+    call: Call,
     steps: list[Step],
-    request: Request | None,
+    arrivals: list[Arrival],
+    backends: tuple[tuple[str, float], ...],
 ) -> Explanation:
-    shares = _shares(rule)
-    steps.append(_route_step(rule, shares))
-    if not shares:
-        return _end(question, steps, "no backend", f"{rule.origin} leaves no backend: 503")
-    allowed: list[str] = []
-    denied: list[tuple[Backend, Identity]] = []
-    for backend, _ in shares:
-        port = model.services[backend.port]
-        if not port.target_port:
-            text = "its target port is a name that no workload behind it has"
-            steps.append(Step(f"endpoints of {port.name}", "failed", text))
-            continue
-        for identity in port.identities:
-            decision = _access_step(model, source.identity, identity, port, request)
-            steps.append(decision)
-            if decision.outcome == "ok":
-                allowed.append(str(backend.port))
-            else:
-                denied.append((backend, identity))
-        steps += connection_limit_steps(model, port)
-        steps.append(_endpoint_step(model, port))
-    steps.append(_transport_step(model, source, [model.services[b.port] for b, _ in shares]))
-    backends = tuple((str(backend.port), percent) for backend, percent in shares)
+    denied = [target for arrival in arrivals for target in arrival.targets]
+    has_access = any(arrival.allowed for arrival in arrivals)
+    ready = [e for a in arrivals for e in call.model.endpoints.get(a.port.name, ())]
+    names = [f"{call.source.namespace}/{call.source.name}"]
+    names += [f"{endpoint.namespace}/{endpoint.workload}" for endpoint in ready]
+    verdict, remedy = "allowed", ""
     if denied:
-        verdict = "denied" if not allowed else "partly denied"
-        who = sorted({identity.short for _, identity in denied})
-        what = f"send {request.method} {request.path}" if request else "open a TCP connection"
-        summary = f"no access rule lets {source.identity.short} {what} to {', '.join(who)}"
-        targets = [(identity, model.services[backend.port]) for backend, identity in denied]
-        return Explanation(
-            question,
-            verdict,
-            False,
-            summary,
-            tuple(steps),
-            backends,
-            remedy_for(model, source.identity, targets, request),
-        )
-    if not allowed:
-        return _end(question, steps, "no endpoints", "no workload stands behind the service")
-    if not any(model.endpoints.get(b.port) for b, _ in shares):
+        verdict = "partly denied" if has_access else "denied"
+        summary = _denial(call, sorted({identity.short for identity, _ in denied}))
+        remedy = remedy_for(call.model, call.source.identity, denied, call.request)
+    elif not has_access:
+        verdict, summary = "no endpoints", "no workload stands behind the service"
+        backends = ()
+    elif not ready:
+        verdict = "no endpoints"
         summary = "allowed, but no workload behind the service is ready: 503"
-        return Explanation(question, "no endpoints", True, summary, tuple(steps), backends)
-    way = ", ".join(f"{name} ({percent:g} %)" for name, percent in backends)
-    return Explanation(question, "allowed", True, f"allowed, to {way}", tuple(steps), backends)
-
-
-def _shares(rule: RouteRule) -> list[tuple[Backend, float]]:
-    total = sum(backend.weight for backend in rule.backends)
-    return [
-        (backend, round(100 * backend.weight / total, 2))
-        for backend in rule.backends
-        if backend.weight > 0
-    ]
-
-
-def _only_port(model: Model, directory: Directory, host: str, namespace: str) -> ServicePort | None:
-    """A service named without a port that has only one."""
-    found = [
-        port
-        for port in model.services.values()
-        if directory.by_authority(f"{host}:{port.name.port}", 0, namespace) == port
-    ]
-    return found[0] if len(found) == 1 else None
-
-
-def _elsewhere(model: Model, destination: str) -> ServicePort | None:
-    """The one service of another namespace that somebody who asks may mean by a short name."""
-    host, _, number = destination.partition(":")
-    found = [
-        port
-        for port in model.services.values()
-        if port.name.service.name == host
-        and not port.name.service.subdomain
-        and number in ("", str(port.name.port))
-    ]
-    return found[0] if len(found) == 1 else None
-
-
-def _elsewhere_step(destination: str, namespace: str, port: ServicePort) -> Step:
-    service = port.name.service
-    text = (
-        f"namespace {namespace} has no service {destination.partition(':')[0]!r}; taken as "
-        f"{service.name}.{service.namespace}, which is what an application there must write"
-    )
-    return Step("name", "info", text)
-
-
-def _access_step(
-    model: Model,
-    source: Identity,
-    destination: Identity,
-    port: ServicePort,
-    request: Request | None,
-) -> Step:
-    title = f"access to {destination.short}"
-    if model.settings.permissive:
-        return Step(
-            title, "ok", "permissive mode allows every identity of the mesh", (_mesh_config(),)
-        )
-    rules = [
-        rule
-        for rule in model.access.get(destination, ())
-        if (rule.http is None) == (request is None)
-        and (not rule.ports or port.target_port in rule.ports)
-    ]
-    from_source = [rule for rule in rules if source in rule.sources]
-    for rule in from_source:
-        if request is None or rule.http is None or fits(rule.http, request):
-            return Step(title, "ok", f"{rule.origin} allows it{_by(rule)}", _origins(rule))
-    if from_source:
-        looked = ", ".join(sorted({str(rule.match_origin or rule.origin) for rule in from_source}))
-        text = f"{source.short} may call it, but no match fits the request (looked at {looked})"
-        return Step(title, "denied", text, tuple(o for rule in from_source for o in _origins(rule)))
-    kind = "TCP" if request is None else "HTTP"
-    text = f"no {kind} access rule for {destination.short} names {source.short} as a source"
-    return Step(title, "denied", text, tuple(sorted({rule.origin for rule in rules})))
-
-
-def _by(rule: AccessRule) -> str:
-    return f", by {rule.match_origin}" if rule.match_origin else ""
-
-
-def _origins(rule: AccessRule) -> tuple[Origin, ...]:
-    return (rule.origin, rule.match_origin) if rule.match_origin else (rule.origin,)
-
-
-def _mesh_config() -> Origin:
-    return Origin(
-        "MeshConfig",
-        "",
-        "osm-mesh-config",
-        "spec.traffic.enablePermissiveTrafficPolicyMode",
-        "config.openservicemesh.io",
+    else:
+        way = ", ".join(f"{name} ({percent:g} %)" for name, percent in backends)
+        summary = f"allowed, to {way}"
+    return Explanation(
+        question=question,
+        verdict=verdict,
+        allowed=has_access and not denied,
+        summary=summary,
+        steps=tuple(steps),
+        backends=backends,
+        remedy=remedy,
+        workloads=tuple(dict.fromkeys(names)),
     )
 
 
-def _source_step(source: Workload) -> Step:
-    text = f"workload {source.namespace}/{source.name}, identity {source.identity.spiffe_id}"
-    return Step("source", "ok", text, (Origin("Pod", source.namespace, source.name),))
+def _denial(call: Call, by: list[str]) -> str:
+    request = call.request
+    what = f"send {request.method} {request.path}" if request else "open a TCP connection"
+    return f"no access rule lets {call.source.identity.short} {what} to {', '.join(by)}"
 
 
-def _destination_step(port: ServicePort) -> Step:
-    name = port.name.service
-    text = (
-        f"service {name}, port {port.name.port} ({port.protocol}), target port {port.target_port}"
-    )
-    return Step(
-        "destination", "ok", text, (Origin("Service", name.namespace, name.name, "spec.ports"),)
-    )
-
-
-def _route_step(rule: RouteRule, shares: list[tuple[Backend, float]]) -> Step:
-    way = ", ".join(f"{percent:g} % to {backend.port}" for backend, percent in shares)
-    return Step("route", "ok" if shares else "failed", way or "no backend", (rule.origin,))
-
-
-def _endpoint_step(model: Model, port: ServicePort) -> Step:
-    ready = model.endpoints.get(port.name, ())
-    names = ", ".join(f"{e.namespace}/{e.workload}" for e in ready) or "none is ready"
-    return Step(f"endpoints of {port.name}", "ok" if ready else "failed", names)
-
-
-def _transport_step(model: Model, source: Workload, ports: list[ServicePort]) -> Step:
-    accepted = sorted({i.spiffe_id for port in ports for i in port.identities})
-    least, most = model.settings.tls_minimum, model.settings.tls_maximum
-    versions = least if least == most else f"{least} to {most}"
-    text = f"mutual TLS ({versions}); {source.identity.short} accepts {', '.join(accepted) or 'nobody'}"
-    return Step("transport", "ok", text)
-
-
-def _unknown_destination(question: Question, steps: list[Step]) -> Explanation:
-    text = f"the mesh knows no service port {question.destination!r}; the proxy answers 404, or closes TCP"
+def _unknown_destination(
+    model: Model, question: Question, destination: Destination, source: Workload, steps: list[Step]
+) -> Explanation:
+    called = destination.called
+    text = f"the mesh knows no service port {called!r}; the proxy answers 404, or closes TCP"
     steps.append(Step("destination", "failed", text))
-    return _end(question, steps, "no route", f"there is no service port {question.destination!r}")
-
-
-def _end(question: Question, steps: list[Step], verdict: str, summary: str) -> Explanation:
-    return Explanation(question, verdict, False, summary, tuple(steps))
+    remedy, said = egress_remedy(model, question, called, source)
+    advice = (*did_you_mean(suggested_services(model, called)), *said)
+    summary = f"there is no service port {called!r}"
+    return ended(question, steps, "no route", summary, advice, remedy)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
+from osm.core.explain.call import Call
 from osm.core.explain.explanation import Step
-from osm.core.model.identity import Identity
-from osm.core.model.mesh import Model
-from osm.core.model.request import Request, path_fits
+from osm.core.model.request import path_fits
 from osm.core.model.retry import retry_key
 from osm.core.model.route import PathMatch
 from osm.core.model.service import ServicePort
@@ -21,35 +20,37 @@ from osm.core.model.upstream import (
 _PERIODS = {1: "second", 60: "minute", 3600: "hour"}
 
 
-def retry_steps(model: Model, source: Identity, called: ServicePort) -> Iterator[Step]:
+def retry_steps(call: Call) -> Iterator[Step]:
     """How the caller's proxy tries again, if somebody has said so."""
-    policy = model.retries.get(retry_key(source, called.name.service))
+    policy = call.model.retries.get(retry_key(call.source.identity, call.port.name.service))
     if policy is not None:
         text = f"up to {policy.retries} more tries on {', '.join(policy.conditions)}"
+        if policy.try_timeout_ns:
+            text += f", each for at most {policy.try_timeout_ns / 10**9:g} s"
         yield Step("retries", "info", text, (policy.origin,))
 
 
-def request_limit_steps(model: Model, called: ServicePort, request: Request) -> Iterator[Step]:
+def request_limit_steps(call: Call) -> Iterator[Step]:
     """The limit of requests that counts for this one: that of its route, else that of its host."""
-    limits = model.upstreams.get(called.name.service)
-    if limits is None:
+    limits = call.model.upstreams.get(call.port.name.service)
+    if limits is None or call.request is None:
         return
-    rules = [rule for who in called.identities for rule in model.access.get(who, ())]
-    paths = limited_paths(rules, permissive=model.settings.permissive)
+    rules = [rule for who in call.port.identities for rule in call.model.access.get(who, ())]
+    paths = limited_paths(rules, permissive=call.model.settings.permissive)
     limit = limits.http
     for route in limits.routes:
         if route.path in paths and (
-            route.path == ANY_PATH or path_fits(PathMatch("regex", route.path), request.path)
+            route.path == ANY_PATH or path_fits(PathMatch("regex", route.path), call.request.path)
         ):
-            limit = route.limit
+            limit = route.limit or limit
             break
     if limit is not None:
         yield Step("request limit", "info", _of_requests(limit), (limit.origin,))
 
 
-def connection_limit_steps(model: Model, backend: ServicePort) -> Iterator[Step]:
+def connection_limit_steps(call: Call, backend: ServicePort) -> Iterator[Step]:
     """Limits of connections: the caller's, and those that the called workload lets in."""
-    limits = model.upstreams.get(backend.name.service)
+    limits = call.model.upstreams.get(backend.name.service)
     if limits is None:
         return
     texts = list(_of_connections(limits.connections)) if limits.connections else []

@@ -25,6 +25,12 @@ class AccessRule(msgspec.Struct, frozen=True, gc=False):
     ports: tuple[int, ...] = ()
     match_origin: Origin | None = None
     """Where `http` or `ports` are written, when that is another object than `origin`."""
+    anyone: bool = False
+    """Every identity of the mesh is a source."""
+
+    def admits(self, source: Identity) -> bool:
+        """Whether it is for a source."""
+        return self.anyone or source in self.sources
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """Finding things in a model by the names that applications and people use."""
 
+from osm.core.model.alias import Alias
 from osm.core.model.recorded import AnyModel
-from osm.core.model.service import PortName, ServiceName, ServicePort
+from osm.core.model.service import HTTP_PORT, PortName, ServiceName, ServicePort
 from osm.core.model.workload import Workload
 
 _SUFFIXES = ("svc.cluster.local", "svc.cluster", "svc")
@@ -19,6 +20,13 @@ class Directory:
         `port` is the connection's destination port, or 0 when only the authority can tell (then 80).
         Service names follow Kubernetes' DNS; an address is taken as well.
         """
+        found = self.called(authority, port, namespace)
+        return found[1] if found else None
+
+    def called(
+        self, authority: str, port: int, namespace: str
+    ) -> tuple[ServiceName, ServicePort] | None:
+        """As `by_authority`, and the name that is written: another one than the port's for an alias."""
         host, colon, number = authority.lower().rpartition(":")
         if not colon:
             host, number = authority.lower(), ""
@@ -26,13 +34,30 @@ class Directory:
             return None
         if port and number and int(number) != port:
             return None
-        wanted = port or int(number or 80)
+        wanted = port or int(number or HTTP_PORT)
         host = host.removesuffix(".")
         for service in service_names(host, namespace):
             found = self._model.services.get(PortName(service, wanted))
             if found is not None:
-                return found
-        return self._first(self._model.by_address.get((host, wanted), ()))
+                return service, found
+            alias = self._model.aliases.get(service)
+            if alias is not None and alias.service is not None:
+                found = self._model.services.get(PortName(alias.service, wanted))
+                if found is not None:
+                    return service, found
+        found = self._first(self._model.by_address.get((host, wanted), ()))
+        return (found.name.service, found) if found else None
+
+    def alias(self, host: str, namespace: str) -> Alias | None:
+        """The alias that a host names, as an application in `namespace` writes it."""
+        written = host.lower().removesuffix(".")
+        found = (self._model.aliases.get(name) for name in service_names(written, namespace))
+        return next((alias for alias in found if alias is not None), None)
+
+    def host_beyond(self, host: str, namespace: str) -> str:
+        """The host beyond the mesh that is meant: where an alias leads, else what is written."""
+        alias = self.alias(host, namespace)
+        return alias.host if alias is not None and alias.host else host
 
     def tcp_by_address(self, address: str) -> ServicePort | None:
         """The TCP service port at `<ip>:<port>`."""
@@ -97,8 +122,10 @@ def service_names(host: str, namespace: str) -> list[ServiceName]:
         return [ServiceName(namespace, host)]
     is_whole = False
     for suffix in _SUFFIXES:
-        if host.endswith("." + suffix):
-            host, is_whole = host.removesuffix("." + suffix), True
+        bare = host.removesuffix("." + suffix)
+        # A name alone is not of a suffix: `a.svc` is service a of a namespace called svc.
+        if bare != host and "." in bare:
+            host, is_whole = bare, True
             break
     match host.split("."):
         case [first, second] if is_whole:

@@ -56,6 +56,13 @@ class EgressRules(msgspec.Struct, frozen=True, gc=False):
     http: tuple[HttpEgress, ...] = ()
     connections: tuple[ConnectionEgress, ...] = ()
 
+    def may_look_up(self, name: str) -> bool:
+        """Whether its addresses are of any use. What may leave by its address may ask for any name."""
+        return any(each.host == name for each in self.http) or any(
+            not each.server_names or server_name_fits(name, each.server_names)
+            for each in self.connections
+        )
+
     def host(self, host: str, port: int) -> HttpEgress | None:
         return next((e for e in self.http if (e.host, e.port) == (host, port)), None)
 

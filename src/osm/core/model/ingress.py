@@ -4,6 +4,7 @@ import msgspec
 
 from osm.core.model.origin import Origin
 from osm.core.model.route import HttpMatch
+from osm.core.model.upstream import ANY_PATH
 
 ANY_PRINCIPAL = "*"
 
@@ -40,3 +41,9 @@ class IngressRule(msgspec.Struct, frozen=True, gc=False):
         """How logs and answers name the rule: its origin, without spaces."""
         origin = self.origin
         return f"{origin.kind}/{origin.namespace}/{origin.name}/{origin.field}"
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that a limit of a route may have."""
+        paths = {m.http.path.value if m.http.path else ANY_PATH for m in self.matches or ()}
+        return frozenset({*paths, ANY_PATH})

@@ -5,9 +5,12 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from osm.core.model.access import AccessRule
+from osm.core.model.alias import Alias
+from osm.core.model.authorization import Authorization
 from osm.core.model.egress import EgressLimits, EgressRules
 from osm.core.model.identity import Identity
 from osm.core.model.ingress import IngressRule
+from osm.core.model.observation import AccessLog, Tracing
 from osm.core.model.origin import Finding
 from osm.core.model.retry import RetryKey, RetryPolicy
 from osm.core.model.route import Route
@@ -20,7 +23,7 @@ WorkloadKey = tuple[str, str]
 
 
 class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
-    """What MeshConfig says of the proxies' configuration."""
+    """What MeshConfig and the platform say of the proxies' configuration."""
 
     permissive: bool = False
     trust_domain: str = "cluster.local"
@@ -34,6 +37,24 @@ class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
     """Proxies hold all services at once, and do not ask when they need one."""
     egress: bool = False
     """Everybody may call everything that the mesh does not know."""
+    authorization: Authorization | None = None
+    """Who else is asked whether a request may pass."""
+    gateway: str = ""
+    """The unix socket by which proxies reach beyond the mesh; empty: they have a way of their own."""
+    certificate_validity_s: int = 86400
+    """How long certificates of workloads are valid that are issued from now on."""
+    proxies_at_most: int = 0
+    """How many proxies one control plane serves; 0: no limit."""
+    health_checks: bool = False
+    """Proxies check the proxies that they call."""
+    application_at_pod_ip: bool = False
+    """Applications are called at their pods' addresses, not at 127.0.0.1."""
+    tracing: Tracing | None = None
+    """Where spans of requests go; None: there are none."""
+    log_level: str = "info"
+    """Of the control plane, in OSM's words."""
+    proxy_log_level: str = "error"
+    """Of proxies that start from now on, in Envoy's words."""
 
 
 class Destinations(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +79,8 @@ class Model(msgspec.Struct, frozen=True):
     workloads_of: Mapping[Identity, tuple[WorkloadKey, ...]] = {}
     services: Mapping[PortName, ServicePort] = {}
     ports_of: Mapping[ServiceName, tuple[PortName, ...]] = {}
+    aliases: Mapping[ServiceName, Alias] = {}
+    """Services that are another name for something."""
     by_address: Mapping[tuple[str, int], tuple[PortName, ...]] = {}
     """Service ports by IP address and port, sorted."""
     by_cluster: Mapping[str, tuple[PortName, ...]] = {}
@@ -71,6 +94,8 @@ class Model(msgspec.Struct, frozen=True):
     """The service ports that select a workload, sorted."""
     access: Mapping[Identity, tuple[AccessRule, ...]] = {}
     """By destination. Rules of permissive mode are not listed: `settings.permissive` says it."""
+    asked: Mapping[PortName, tuple[AccessRule, ...]] = {}
+    """Service ports that proxies themselves ask (of permission, of limits), and who may."""
     ingress: Mapping[WorkloadKey, tuple[IngressRule, ...]] = {}
     """What a workload's ports take from outside of the mesh: one rule for each, sorted by port."""
     retries: Mapping[RetryKey, RetryPolicy] = {}
@@ -84,4 +109,6 @@ class Model(msgspec.Struct, frozen=True):
     egress_clusters: Mapping[str, Collection[object]] = {}
     """The clusters beyond the mesh that some identity may call."""
     egress_limits: Mapping[str, EgressLimits] = {}
+    access_logs: Mapping[WorkloadKey, AccessLog] = {}
+    """Workloads whose proxies log each request and connection."""
     findings: tuple[Finding, ...] = ()

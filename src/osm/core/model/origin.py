@@ -20,12 +20,8 @@ class Origin(msgspec.Struct, frozen=True, order=True, gc=False):
     group: str = ""
 
     def __str__(self) -> str:
-        where = (
-            f"{self.kind} {self.namespace}/{self.name}"
-            if self.namespace
-            else f"{self.kind} {self.name}"
-        )
-        return f"{where} {self.field}" if self.field else where
+        name = "/".join(part for part in (self.namespace, self.name) if part)
+        return " ".join(part for part in (self.kind, name, self.field) if part)
 
 
 def mesh_config_origin(field: str) -> Origin:

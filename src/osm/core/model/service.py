@@ -7,6 +7,9 @@ import msgspec
 from osm.core.model.identity import Identity
 from osm.core.model.workload import Address
 
+HTTP_PORT = 80
+"""What an authority without a port means."""
+
 
 class Protocol(StrEnum):
     """What a service port speaks (DESIGN §4)."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from osm.core.model.access import AccessRule
+from osm.core.model.global_limit import GlobalHttpLimit, GlobalTcpLimit
 from osm.core.model.origin import Origin
 
 NO_LIMIT = 2**32 - 1
@@ -42,14 +43,17 @@ class HttpLimit(msgspec.Struct, frozen=True, order=True, gc=False):
     origin: Origin
 
 
-class RouteLimit(msgspec.Struct, frozen=True, order=True, gc=False):
-    """The limit of requests whose path fits. `path` is a regex, as an access rule has it."""
+class RouteLimit(msgspec.Struct, frozen=True, gc=False):
+    """The limits of requests whose path fits; what is None is as the host's limits say. `path` is a
+    regex, as an access rule has it.
+    """
 
     path: str
-    limit: HttpLimit
+    limit: HttpLimit | None = None
+    everywhere: GlobalHttpLimit | None = None
 
 
-class UpstreamLimits(msgspec.Struct, frozen=True, order=True, gc=False):
+class UpstreamLimits(msgspec.Struct, frozen=True, gc=False):
     """All limits of one service, from one object."""
 
     origin: Origin
@@ -59,6 +63,14 @@ class UpstreamLimits(msgspec.Struct, frozen=True, order=True, gc=False):
     http: HttpLimit | None = None
     routes: tuple[RouteLimit, ...] = ()
     """In the order written, but what fits every path last."""
+    tcp_everywhere: GlobalTcpLimit | None = None
+    http_everywhere: GlobalHttpLimit | None = None
+
+    @property
+    def asked(self) -> tuple[GlobalTcpLimit | GlobalHttpLimit, ...]:
+        """The limits that a server keeps for all proxies."""
+        limits = (self.tcp_everywhere, self.http_everywhere, *(r.everywhere for r in self.routes))
+        return tuple(limit for limit in limits if limit is not None)
 
 
 def limited_paths(rules: Iterable[AccessRule], *, permissive: bool) -> frozenset[str]:

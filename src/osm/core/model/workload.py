@@ -3,6 +3,7 @@
 import msgspec
 
 from osm.core.model.identity import Identity, ProxyIdentity
+from osm.core.model.redirection import Redirection
 
 
 class SocketAddress(msgspec.Struct, frozen=True, order=True, gc=False, tag=True):
@@ -67,6 +68,8 @@ class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
     """Where its proxy takes what comes from outside of the mesh, in the same way; whoever forwards to
     it says by the PROXY protocol who calls. Empty: redirected as well."""
     capture: Capture = Redirected()
+    redirection: Redirection = Redirection()
+    """What of its traffic goes around its proxy."""
     eager: bool | None = None
     """Its proxy holds all services at once; None: as the mesh's settings say."""
 

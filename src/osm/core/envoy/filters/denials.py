@@ -14,6 +14,7 @@ from osm._envoy.envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
 from osm.core.envoy.filters.extension import access_logger, text_format
 from osm.core.envoy.names import CONTROL_PLANE_CLUSTER
 from osm.core.envoy.route import RBAC_FILTER
+from osm.core.model.authorization import AUTHORIZATION_ORIGIN
 from osm.core.model.identity import Identity
 
 DENIED_HEADER = "x-osm-denied"
@@ -21,6 +22,15 @@ PORT_TAG = "osm.port"
 PEER = "%DOWNSTREAM_PEER_URI_SAN%"
 UNKNOWN_CALLER = "SAN matcher"
 """What Envoy says of a handshake with a valid certificate of somebody that was not to connect."""
+AUTHORIZER_DENIED, AUTHORIZER_ERROR = "ext_authz_denied", "ext_authz_error"
+"""What Envoy says of requests that the external authorizer refused, or about which it said nothing."""
+_AUTHORIZATION_FIELD = (
+    f"{AUTHORIZATION_ORIGIN.kind}/{AUTHORIZATION_ORIGIN.name}/{AUTHORIZATION_ORIGIN.field}"
+)
+_NO_ANSWER = (
+    "access denied by the mesh: its external authorizer did not answer, and `failureModeAllow` is "
+    f"false ({AUTHORIZATION_ORIGIN})\n"
+)
 _BODY = (
     "access denied by the mesh: {source} may not %REQ(:METHOD)% %PATH(NQ:PATH)% "
     "of {destination} (%RESPONSE_CODE_DETAILS%)\n"
@@ -48,20 +58,41 @@ def denied_answer(
     comparison.value.default_value = 403
     comparison.value.runtime_key = "osm.denied_status"
     text = _BODY.format(source=caller, destination=context.destination.short)
-    header = base_pb2.HeaderValue(key=DENIED_HEADER, value="%RESPONSE_CODE_DETAILS%")
     return http_connection_manager_pb2.LocalReplyConfig(
         mappers=[
+            *_authorizer_answers(),
             http_connection_manager_pb2.ResponseMapper(
                 filter=only,
                 body_format_override=text_format(text),
-                headers_to_add=[
-                    base_pb2.HeaderValueOption(
-                        header=header,
-                        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
-                    )
-                ],
-            )
+                headers_to_add=[_overwrite(DENIED_HEADER, "%RESPONSE_CODE_DETAILS%")],
+            ),
         ]
+    )
+
+
+def _authorizer_answers() -> list[http_connection_manager_pb2.ResponseMapper]:
+    """What the external authorizer refuses says so in the header; status and body are its own. When it
+    did not answer, the body is ours.
+    """
+    header = _overwrite(DENIED_HEADER, f"%RESPONSE_CODE_DETAILS%[{_AUTHORIZATION_FIELD}]")
+    no_answer = accesslog_pb2.AccessLogFilter()
+    both = no_answer.and_filter.filters
+    both.add().CopyFrom(_by_authorizer())
+    both.add().CopyFrom(_fits(f"response.code_details == '{AUTHORIZER_ERROR}'"))
+    return [
+        http_connection_manager_pb2.ResponseMapper(
+            filter=no_answer, body_format_override=text_format(_NO_ANSWER), headers_to_add=[header]
+        ),
+        http_connection_manager_pb2.ResponseMapper(
+            filter=_by_authorizer(), headers_to_add=[header]
+        ),
+    ]
+
+
+def _overwrite(name: str, value: str) -> base_pb2.HeaderValueOption:
+    return base_pb2.HeaderValueOption(
+        header=base_pb2.HeaderValue(key=name, value=value),
+        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
     )
 
 
@@ -72,8 +103,9 @@ def http_denial_logs(
     line = _LINE.format(source=caller, destination=context.destination.short, port=context.port)
     return [
         access_logger(
-            "envoy.access_loggers.stdout",
-            stream_pb2.StdoutAccessLog(log_format=text_format(line)),
+            # Beside the output, which is for the access logs that people ask for.
+            "envoy.access_loggers.stderr",
+            stream_pb2.StderrAccessLog(log_format=text_format(line)),
             only=_denied_request(),
         ),
         access_logger(
@@ -102,9 +134,17 @@ def _denied_request() -> accesslog_pb2.AccessLogFilter:
         value=value_pb2.ValueMatcher(string_match=string_pb2.StringMatcher(exact="denied")),
     )
     only = accesslog_pb2.AccessLogFilter()
-    only.metadata_filter.matcher.CopyFrom(matcher)
-    only.metadata_filter.match_if_key_not_found.value = False
+    by_rules = only.or_filter.filters.add().metadata_filter
+    by_rules.matcher.CopyFrom(matcher)
+    by_rules.match_if_key_not_found.value = False
+    only.or_filter.filters.add().CopyFrom(_by_authorizer())
     return only
+
+
+def _by_authorizer() -> accesslog_pb2.AccessLogFilter:
+    """Requests that the external authorizer refused, or about which it did not answer."""
+    flag = accesslog_pb2.ResponseFlagFilter(flags=["UAEX"])
+    return accesslog_pb2.AccessLogFilter(response_flag_filter=flag)
 
 
 def _refused_connection() -> accesslog_pb2.AccessLogFilter:
@@ -112,8 +152,8 @@ def _refused_connection() -> accesslog_pb2.AccessLogFilter:
 
     Neither leaves metadata behind, only a reason. An attribute that is not there is an error in CEL.
     """
-    expression = cel_pb2.ExpressionFilter(
-        expression=" || ".join(
+    return _fits(
+        " || ".join(
             f"has(connection.{attribute}) && connection.{attribute}.contains('{text}')"
             for attribute, text in (
                 ("termination_details", "rbac_access_denied"),
@@ -121,9 +161,15 @@ def _refused_connection() -> accesslog_pb2.AccessLogFilter:
             )
         )
     )
+
+
+def _fits(expression: str) -> accesslog_pb2.AccessLogFilter:
+    """Entries that an expression of CEL is true for."""
     only = accesslog_pb2.AccessLogFilter()
     only.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
-    only.extension_filter.typed_config.Pack(expression, deterministic=True)
+    only.extension_filter.typed_config.Pack(
+        cel_pb2.ExpressionFilter(expression=expression), deterministic=True
+    )
     return only
 
 

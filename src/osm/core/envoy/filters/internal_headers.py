@@ -10,14 +10,13 @@ from osm._envoy.envoy.extensions.http.early_header_mutation.header_mutation.v3 i
     header_mutation_pb2,
 )
 from osm._envoy.envoy.type.matcher.v3 import string_pb2
-
-PREFIXES = ("x-osm-", "x-envoy-original-", "x-envoy-peer-", "x-envoy-external-")
+from osm.core.model.request import INTERNAL_HEADERS
 
 
 def internal_headers() -> extension_pb2.TypedExtensionConfig:
     """Mutate headers before everything that looks at them; half the cost of a filter (measured)."""
     config = header_mutation_pb2.HeaderMutation()
-    for prefix in PREFIXES:
+    for prefix in INTERNAL_HEADERS:
         removal = mutation_rules_pb2.HeaderMutation.RemoveOnMatch(
             key_matcher=string_pb2.StringMatcher(prefix=prefix)
         )

@@ -19,6 +19,7 @@ from osm._envoy.envoy.extensions.filters.network.local_ratelimit.v3 import (
 )
 from osm._envoy.envoy.type.v3 import http_status_pb2, percent_pb2, token_bucket_pb2
 from osm.core.envoy.filters.extension import http_filter, network_filter
+from osm.core.model.origin import Origin
 from osm.core.model.upstream import HttpLimit, Rate
 
 RATE_LIMIT_FILTER = "envoy.filters.http.local_ratelimit"
@@ -36,17 +37,24 @@ def http_rate_limit() -> http_connection_manager_pb2.HttpFilter:
 
 def http_rate_limit_per_route(limit: HttpLimit) -> http_pb2.LocalRateLimit:
     """The limit of one host or route."""
-    headers = (*limit.headers, (LIMITED_HEADER, str(limit.origin)))
     return http_pb2.LocalRateLimit(
         stat_prefix=_STATISTICS,
         status=http_status_pb2.HttpStatus(code=limit.status),  # type: ignore[arg-type]
         token_bucket=_bucket(limit.rate),
         filter_enabled=_always("osm.http_rate_limit_enabled"),
         filter_enforced=_always("osm.http_rate_limit_enforced"),
-        response_headers_to_add=[_header(name, text) for name, text in headers],
+        response_headers_to_add=[
+            *(_header(name, text) for name, text in limit.headers),
+            limited_header(limit.origin),
+        ],
         # As gRPC's own limits say it; Envoy's default is UNAVAILABLE.
         rate_limited_as_resource_exhausted=True,
     )
+
+
+def limited_header(origin: Origin) -> base_pb2.HeaderValueOption:
+    """Says which limit it was."""
+    return _header(LIMITED_HEADER, str(origin))
 
 
 def tcp_rate_limit(stat_prefix: str, rate: Rate) -> listener_components_pb2.Filter:

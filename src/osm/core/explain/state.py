@@ -1,0 +1,53 @@
+"""Whether the proxies do already what the model says: an explanation is about what is in force."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from osm.core.explain.explanation import Explanation, Step
+from osm.core.explain.view import ProxyView
+from osm.core.model.origin import Finding, Origin
+
+
+def with_state(
+    answer: Explanation, proxies: Iterable[ProxyView], findings: Iterable[Finding]
+) -> Explanation:
+    """The answer, and what keeps one of its proxies from acting by it."""
+    known = {f"{proxy.namespace}/{proxy.name}": proxy for proxy in proxies}
+    pods = {
+        f"{finding.origin.namespace}/{finding.origin.name}": finding
+        for finding in findings
+        if finding.origin and finding.origin.kind == "Pod"
+    }
+    steps: list[Step] = []
+    for name in answer.workloads:
+        if name in known:
+            steps += _of_proxy(known[name])
+        if name in pods:
+            steps.append(_of_finding(pods[name]))
+    return msgspec.structs.replace(answer, steps=(*answer.steps, *steps)) if steps else answer
+
+
+def _of_proxy(proxy: ProxyView) -> Iterator[Step]:
+    name = f"{proxy.namespace}/{proxy.name}"
+    pod = (Origin("Pod", proxy.namespace, proxy.name),)
+    if not proxy.connected:
+        text = f"{name} is not connected to the control plane: it acts by what it last knew"
+        yield Step("proxy", "info", text, pod)
+        return
+    refused = [each.type for each in proxy.types if each.refuses]
+    if refused:
+        text = (
+            f"{name} refused the newest {', '.join(refused)} and acts by what it had: see "
+            f"`osm proxy status {name}`"
+        )
+        yield Step("proxy", "info", text, pod)
+    elif not proxy.in_sync:
+        text = f"{name} has not acknowledged the newest configuration yet"
+        yield Step("proxy", "info", text, pod)
+
+
+def _of_finding(finding: Finding) -> Step:
+    assert finding.origin is not None
+    text = f"{finding.origin}: {finding.message} [{finding.code}]"
+    return Step("proxy", "info", text, (finding.origin,))

@@ -1,0 +1,17 @@
+"""Ports of a pod that its proxy takes for itself (`reference/osm.md` §6.2)."""
+
+_RESERVED = {
+    15000: "its admin interface",
+    15001: "outgoing connections",
+    15003: "incoming connections",
+    15010: "its metrics",
+    15901: "liveness probes",
+    15902: "readiness probes",
+    15903: "startup probes",
+    15904: "probes by TCP",
+}
+
+
+def reserved_for(port: int) -> str:
+    """What the proxy needs a port for; empty if it does not."""
+    return _RESERVED.get(port, "")
