@@ -25,9 +25,9 @@ CONFIG = """
 apiVersion: config.openservicemesh.io/v1alpha2
 kind: MeshConfig
 metadata: {name: osm-mesh-config, namespace: osm-system}
-spec: {sidecar: {tlsMinProtocolVersion: TLSv1_2, tlsMaxProtocolVersion: TLSv1_3}}
+spec: {sidecar: {tlsMaxProtocolVersion: TLSv1_3}}
 """
-"""As OSM's installation wrote it. An Envoy that calls offers TLS 1.2 and no more, unless it is told to."""
+"""Says nothing of the lowest version: an Envoy that calls offers TLS 1.2 and no more, unless it is told to."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

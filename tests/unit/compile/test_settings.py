@@ -164,3 +164,16 @@ def test_the_debug_server_of_osm_is_not_needed_and_that_is_told() -> None:
     (finding,) = model(mesh_config(observability={"enableDebugServer": True})).findings
     assert (finding.code, finding.severity) == ("OSM324", Severity.INFO)
     assert "osm proxy get" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "minimum"),
+    [
+        pytest.param({}, "TLSv1_2", id="nothing said: what gateways offer"),
+        pytest.param({"tlsMinProtocolVersion": "TLSv1_3"}, "TLSv1_3", id="said"),
+    ],
+)
+def test_what_comes_from_outside_may_have_tls_1_2_unless_it_is_forbidden(
+    sidecar: Document, minimum: str
+) -> None:
+    assert model(mesh_config(sidecar=sidecar)).settings.ingress_tls_minimum == minimum

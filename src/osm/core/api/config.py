@@ -125,11 +125,13 @@ class SidecarSpec(MeshStruct, frozen=True):
     local_proxy_mode: Annotated[str, checked(one_of("Localhost", "PodIP"))] = "Localhost"
     discovery: Annotated[str, checked(one_of("OnDemand", "Eager"))] = "OnDemand"
 
-    def __post_init__(self) -> None:
-        if not self.tls_min_protocol_version:
-            highest = self.tls_max_protocol_version
-            lowest = highest if highest in TLS_VERSIONS[1:] else "TLSv1_3"
-            msgspec.structs.force_setattr(self, "tls_min_protocol_version", lowest)
+    @property
+    def lowest_tls_version(self) -> str:
+        """Between proxies, also when nothing is written."""
+        if self.tls_min_protocol_version:
+            return self.tls_min_protocol_version
+        highest = self.tls_max_protocol_version
+        return highest if highest in TLS_VERSIONS[1:] else "TLSv1_3"
 
 
 class ExternalAuthorization(MeshStruct, frozen=True):

@@ -16,7 +16,7 @@ SHORTEST_VALIDITY = 600 * 10**9
 def config_problems(config: MeshConfig) -> Iterator[Problem]:
     """What is wrong with settings that are right one by one."""
     sidecar = config.spec.sidecar
-    lowest, highest = sidecar.tls_min_protocol_version, sidecar.tls_max_protocol_version
+    lowest, highest = sidecar.lowest_tls_version, sidecar.tls_max_protocol_version
     if "TLS_AUTO" not in (lowest, highest) and lowest > highest:
         yield Problem(
             ("spec", "sidecar", "tlsMinProtocolVersion"),

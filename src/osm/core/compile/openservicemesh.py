@@ -39,7 +39,8 @@ def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsR
     settings = Settings(
         permissive=spec.traffic.enable_permissive_traffic_policy_mode,
         trust_domain=options.trust_domain,
-        tls_minimum=spec.sidecar.tls_min_protocol_version or "TLSv1_3",
+        tls_minimum=spec.sidecar.lowest_tls_version,
+        ingress_tls_minimum=spec.sidecar.tls_min_protocol_version or "TLSv1_2",
         tls_maximum=spec.sidecar.tls_max_protocol_version or "TLSv1_3",
         cipher_suites=tuple(spec.sidecar.cipher_suites),
         ecdh_curves=tuple(spec.sidecar.ecdh_curves),

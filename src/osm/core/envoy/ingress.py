@@ -150,9 +150,9 @@ def ingress_chain(
     if port.tls:
         alpn = ("h2", "http/1.1")
         chain.transport_socket.CopyFrom(
-            downstream_tls(tls, alpn=alpn, anyone=True)
+            downstream_tls(tls.for_outside, alpn=alpn, anyone=True)
             if port.client_certificate
-            else server_tls(tls, alpn=alpn)
+            else server_tls(tls.for_outside, alpn=alpn)
         )
         chain.transport_socket_connect_timeout.FromSeconds(10)
     context = DenialContext(identity, port.port)

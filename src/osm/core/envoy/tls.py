@@ -32,6 +32,7 @@ class TlsSettings(msgspec.Struct, frozen=True, order=True, gc=False):
     maximum: str
     cipher_suites: tuple[str, ...] = ()
     ecdh_curves: tuple[str, ...] = ()
+    ingress_minimum: str = "TLSv1_2"
 
     @classmethod
     def of(cls, settings: Settings) -> "TlsSettings":
@@ -41,7 +42,13 @@ class TlsSettings(msgspec.Struct, frozen=True, order=True, gc=False):
             settings.tls_maximum,
             settings.cipher_suites,
             settings.ecdh_curves,
+            settings.ingress_tls_minimum,
         )
+
+    @property
+    def for_outside(self) -> "TlsSettings":
+        """What callers from outside of the mesh may negotiate."""
+        return msgspec.structs.replace(self, minimum=self.ingress_minimum)
 
 
 def ads_source() -> config_source_pb2.ConfigSource:

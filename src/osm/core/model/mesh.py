@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
     trust_domain: str = "cluster.local"
     tls_minimum: str = "TLSv1_3"
     tls_maximum: str = "TLSv1_3"
+    ingress_tls_minimum: str = "TLSv1_2"
+    """For those who call from outside: the usual gateways offer no more unless they are told to."""
     cipher_suites: tuple[str, ...] = ()
     ecdh_curves: tuple[str, ...] = ()
     retries: bool = False
