@@ -27,7 +27,7 @@ kind: MeshConfig
 metadata: {name: osm-mesh-config, namespace: osm-system}
 spec: {sidecar: {tlsMaxProtocolVersion: TLSv1_3}}
 """
-"""Says nothing of the lowest version: an Envoy that calls offers TLS 1.2 and no more, unless it is told to."""
+"""Says nothing of the lowest version: an Envoy that calls offers TLS 1.2, unless it is told to."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
