@@ -16,9 +16,10 @@ from osm.cli.command import Verb
     """,
 )
 def command() -> None:
-    """Print the CustomResourceDefinitions of every kind that the mesh reads, as YAML.
+    """Print the CustomResourceDefinitions of the mesh's kinds.
 
-    They have the names and versions of OSM's own, so objects that are there stay valid.
+    They are YAML for `kubectl apply`. Names and versions are those of OSM's own, so objects that are
+    there stay valid.
     """
     from osm.core.api.crd import custom_resource_definitions  # noqa: PLC0415 - slow
 
