@@ -191,6 +191,9 @@ async def test_kinds_may_come_and_go(cluster: ControlPlane, namespace: str) -> N
             "spec": {"matches": {"ports": [8080]}},
         }
     )
+    # Another test may have defined it.
+    crd_name = "tcproutes.specs.smi-spec.io"
+    await cluster.kubectl("delete", "crd", crd_name, "--ignore-not-found")
     async with watching(cluster.kubeconfig, ("services", "tcproutes")) as copy:
         await eventually(lambda: copy.changes > 0, "the first change, without the kind")
         assert "tcproutes" in copy.source.problems
@@ -198,7 +201,7 @@ async def test_kinds_may_come_and_go(cluster: ControlPlane, namespace: str) -> N
         await cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
         await apply(cluster, namespace, route)
         await eventually(lambda: copy.names("TCPRoute", namespace) == ["r"], "used", within=30)
-        await cluster.kubectl("delete", "crd", "tcproutes.specs.smi-spec.io")
+        await cluster.kubectl("delete", "crd", crd_name)
         await eventually(lambda: copy.names("TCPRoute", namespace) == [], "gone", within=30)
 
 

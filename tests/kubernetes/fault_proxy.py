@@ -60,13 +60,24 @@ class FaultProxy:
         self.asked: list[Asked] = []
         self.kubeconfig = cluster.directory / "fault.kubeconfig"
         self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[object]] = set()
 
     def cut_all(self) -> None:
         """End all connections."""
         for writer in self._open:
             writer.transport.abort()
 
+    async def close(self) -> None:
+        """End everything that is still under way."""
+        serving = tuple(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # asyncio runs this callback as a task
+        self._serving.add(task)
         self._open.add(writer)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -90,7 +101,10 @@ class FaultProxy:
             await self._forward(head, reader, writer, fault)
         except (OSError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
+        except asyncio.CancelledError:
+            pass  # only `close` cancels, and it is done with us
         finally:
+            self._serving.discard(task)
             self._open.discard(writer)
             writer.transport.abort()
 
@@ -140,8 +154,9 @@ async def fault_proxy(cluster: ControlPlane) -> AsyncIterator[FaultProxy]:
     try:
         yield proxy
     finally:
-        proxy.cut_all()
         server.close()
+        await proxy.close()
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
 
 
 def _write(path: Path, config: object) -> None:

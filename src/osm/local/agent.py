@@ -212,6 +212,8 @@ class Agent:
 
     def _dial(self, request: wire.Message) -> None:
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        if request.get("from_proxy"):
+            connection.bind((network.PROXY_SOURCE, 0))
         number = connection.connect_ex((request["host"], request["port"]))
         deadline = time.monotonic() + request["timeout"]
         self._dials[connection.fileno()] = (request["id"], connection, deadline)

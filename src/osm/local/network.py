@@ -32,12 +32,14 @@ _META_L4PROTO = 16
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _EQUAL, _NOT_EQUAL = 0, 1
 _VERDICT, _ACCEPT = 0, 1
-_DESTINATION_OFFSET = 16
+_SOURCE_OFFSET, _DESTINATION_OFFSET = 12, 16
 _TABLE = "osm"
 _CHAIN = "output"
 _RULES_AT_ONCE = 200
 """What surely fits into a socket's buffer."""
 
+PROXY_SOURCE = "127.0.0.6"
+"""Where the proxy's calls of its own application come from, when they go to the pod's address."""
 Around = Mapping[str, Sequence[Any]]
 """What goes around the proxy: `ports`, `ranges`, and all but `included` ones if there are any."""
 NOTHING_AROUND: Around = {"ports": (), "ranges": (), "included": ()}
@@ -76,9 +78,10 @@ def _compare(operation: int, value: bytes) -> bytes:
 def redirect_batches(
     port: int, around_port: int, around: Around, own: str = ""
 ) -> Iterator[tuple[bytes, int]]:
-    """The nftables transactions that hand TCP which does not go to the pod itself (127.0.0.0/8 and
-    its `own` address) to `port`, and to `around_port` what shall go around the proxy; each with the
-    number of its last message that is acknowledged. The first rule that fits decides.
+    """The nftables transactions that hand TCP which does not go to 127.0.0.0/8 to `port`, and to
+    `around_port` what shall go around the proxy; each with the number of its last message that is
+    acknowledged. The first rule that fits decides. What the proxy sends to the pod's `own` address
+    arrives there: it comes from an address of its own.
     """
     family = struct.pack(">BBH", socket.AF_INET, 0, 0)
     hook = _nested(4, _number(1, _HOOK_OUTPUT), _number(2, _PRIORITY_DSTNAT))
@@ -105,7 +108,9 @@ def _batch(changes: Sequence[tuple[int, bytes]]) -> tuple[bytes, int]:
 
 def _rules(port: int, around_port: int, around: Around, address: str) -> Iterator[bytes]:
     if address:
-        yield _rule(_within(f"{address}/32") + _accept())
+        source = _payload(_NETWORK_HEADER, _SOURCE_OFFSET, 4)
+        from_proxy = source + _compare(_EQUAL, socket.inet_aton(PROXY_SOURCE))
+        yield _rule(from_proxy + _within(f"{address}/32") + _accept())
     own = _network_field(1) + _compare(_NOT_EQUAL, b"\x7f")
     proxied, passed = _redirect(port), _redirect(around_port)
     for text in around["ranges"]:
@@ -231,8 +236,8 @@ def let_connections_begin() -> None:
 def redirect_to_proxy(
     port: int, around_port: int = 0, around: Around = NOTHING_AROUND, own: str = ""
 ) -> None:
-    """Hand every TCP connection that does not go to the pod itself to the proxy's port, but for what
-    goes around it.
+    """Hand every TCP connection that does not go to 127.0.0.0/8 to the proxy's port, but for what goes
+    around it.
     """
     for data, last in redirect_batches(port, around_port, around, own):
         _talk(_NETLINK_NETFILTER, data, last)

@@ -42,7 +42,7 @@ class Setup(msgspec.Struct, frozen=True):
     network: tuple[str, int] = MESH_NETWORK
     proxy_port: int = PROXY_PORT
     address: str = ""
-    """The pod's own, at which it calls itself without its proxy, as at 127.0.0.1."""
+    """The pod's own, at which its application may listen instead of at 127.0.0.1."""
     around: Mapping[str, tuple[int | str, ...]] = {}
     """What goes around the proxy, as `network.Around`; empty when nothing does."""
 
@@ -182,17 +182,16 @@ class Sandbox:
 
         A program may listen at the pod's address and not at 127.0.0.1 (`localProxyMode: PodIP`).
         """
-        answer, descriptors = await self._dial(host, port, timeout)
+        asked = {"do": "dial", "host": host, "port": port, "timeout": timeout}
+        answer, descriptors = await self._ask(asked)
         if "error" in answer and host == "127.0.0.1" and self._address:
-            answer, descriptors = await self._dial(self._address, port, timeout)
+            asked |= {"host": self._address, "from_proxy": True}
+            answer, descriptors = await self._ask(asked)
         if "error" in answer:
             raise ConnectionRefusedError(f"{host}:{port}: {answer['error']}")
         connection = socket.socket(fileno=descriptors[0])
         connection.setblocking(False)
         return connection
-
-    async def _dial(self, host: str, port: int, timeout: float) -> tuple[wire.Message, list[int]]:
-        return await self._ask({"do": "dial", "host": host, "port": port, "timeout": timeout})
 
     async def close(self) -> None:
         """End everything in the pod, and wait until it is gone."""

@@ -10,8 +10,9 @@ import pytest
 
 from osm.core.api.kubernetes import Container, Pod, PodSpec, PodStatus, Probe
 from osm.core.api.metadata import Metadata
+from osm.core.model import redirection
 from osm.errors import PlatformError
-from osm.local import wire
+from osm.local import network, wire
 from osm.local.forward import PortForward
 from osm.local.network import NOTHING_AROUND, redirect_batches
 from osm.local.pod_status import PodState, show
@@ -175,6 +176,10 @@ def test_messages_carry_descriptors_and_say_when_they_are_too_large() -> None:
         assert wire.receive(theirs) is not None
         ours.close()
         assert wire.receive(theirs) is None
+
+
+def test_pods_and_the_control_plane_mean_the_same_source() -> None:
+    assert network.PROXY_SOURCE == redirection.PROXY_SOURCE
 
 
 def test_the_redirection_is_one_transaction_of_well_formed_messages() -> None:

@@ -62,6 +62,8 @@ class LocalCluster(msgspec.Struct, frozen=True, order=True, gc=False):
     name: str
     address: SocketAddress
     http2: bool
+    source: str = ""
+    """Where its connections come from, if that is not left to the system."""
 
 
 def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
@@ -123,6 +125,9 @@ def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:
             endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
         ),
     )
+    if value.source:
+        cluster.upstream_bind_config.source_address.address = value.source
+        cluster.upstream_bind_config.source_address.port_value = 0
     set_http_options(cluster, http2=value.http2)
     return cluster
 

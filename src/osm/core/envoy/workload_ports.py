@@ -8,6 +8,7 @@ from osm.core.envoy.inbound import InboundPort
 from osm.core.envoy.ingress import IngressPort
 from osm.core.model.ingress import IngressRule
 from osm.core.model.recorded import AnyModel
+from osm.core.model.redirection import PROXY_SOURCE
 from osm.core.model.service import Protocol, ServicePort
 from osm.core.model.workload import Redirected, SocketAddress, Workload
 
@@ -77,25 +78,24 @@ class WorkloadPorts:
                 everywhere = AskedConnections(limits.tcp_everywhere, cluster, stat_prefix)
         return ConnectionLimits(own, everywhere)
 
-    def _application_ip(self) -> str:
-        """`127.0.0.1`, unless MeshConfig says otherwise or pods share a network."""
-        workload = self._workload
-        has_network = isinstance(workload.capture, Redirected)
-        at_pod_ip = self._model.settings.application_at_pod_ip and has_network
-        return workload.ip if at_pod_ip else workload.app_ip
-
     def clusters(self) -> dict[str, LocalCluster]:
         """By name."""
+        workload = self._workload
+        # With a network of its own the application can be called at the pod's address, too.
+        at_pod_ip = isinstance(workload.capture, Redirected) and (
+            self._model.settings.application_at_pod_ip
+        )
+        ip, source = (workload.ip, PROXY_SOURCE) if at_pod_ip else (workload.app_ip, "")
         clusters: dict[str, LocalCluster] = {}
         for target, port in self.targets().items():
-            address = SocketAddress(self._application_ip(), target)
+            address = SocketAddress(ip, target)
             http2 = port.protocol in (Protocol.GRPC, Protocol.HTTP2)
             name = local_name(port)
-            clusters[name] = LocalCluster(name, address, http2)
+            clusters[name] = LocalCluster(name, address, http2, source)
             if port.protocol.is_http and not http2:
                 # gRPC also works on a port that is only said to be HTTP, as with OSM.
                 name += HTTP2_SUFFIX
-                clusters[name] = LocalCluster(name, address, http2=True)
+                clusters[name] = LocalCluster(name, address, http2=True, source=source)
         return clusters
 
 

@@ -9,6 +9,13 @@ from typing import Self
 import msgspec
 
 
+def token_audience(mesh: str) -> str:
+    """For whom the ServiceAccount tokens are by which proxies on Kubernetes prove who they are: a token
+    for another server, or of another mesh, opens nothing here, and ours opens nothing there.
+    """
+    return f"openservicemesh.io/{mesh}"
+
+
 class Identity(msgspec.Struct, frozen=True, order=True, gc=False):
     """Trust domain, namespace and service account. Compared as structure, never as a joined string."""
 

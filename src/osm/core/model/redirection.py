@@ -7,6 +7,10 @@ from ipaddress import IPv4Address, IPv4Network
 
 import msgspec
 
+PROXY_SOURCE = "127.0.0.6"
+"""Where a proxy's calls of its own application come from, when they go to the pod's address: that is
+how they are told from the application's calls of itself, which pass the proxy."""
+
 
 class Redirection(msgspec.Struct, frozen=True, order=True, gc=False):
     """All of it passes, but for these. Lists are sorted, without duplicates."""
