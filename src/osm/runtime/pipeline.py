@@ -6,9 +6,10 @@ then), and says so.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from osm.ads.control_plane import ControlPlane
@@ -70,6 +71,8 @@ class Pipeline:
         self._queued = 0
         self._caught_up = asyncio.Event()
         self._caught_up.set()
+        self._unpublished: dict[str, set[Hashable]] = {}
+        """What changed in models that were not handed on: whoever holds it must still hear of it."""
         self.last_push = PushView()
         self.failures: tuple[str, ...] = ()
         """What of the present objects could not be compiled, and why: mistakes of ours."""
@@ -125,7 +128,11 @@ class Pipeline:
             log.error("a part of the mesh cannot be compiled", failure=failure)
         if "settings" in compiled.changed:
             self._on_settings(compiled.model.settings)
+        for table, keys in compiled.changed.items():
+            self._unpublished.setdefault(table, set()).update(keys)
+        compiled = msgspec.structs.replace(compiled, changed=self._unpublished)
         published = self._control_plane.publish(compiled, trigger=batch.trigger)
+        self._unpublished = {}
         self._queued = 0
         self._observer.events_queued(0)
         if published.streams and published.streams == len(self._control_plane.sessions):

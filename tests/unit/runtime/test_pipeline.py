@@ -180,10 +180,12 @@ def test_a_mistake_of_ours_stops_neither_traffic_nor_later_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     publish = Plane.publish
+    told: list[object] = []
 
     def stumble(self: Plane, compiled: Compiled, *, trigger: str) -> Published:
         if trigger == "broken":
             raise RuntimeError("stumbled")
+        told.append(compiled.changed["workloads"])
         return publish(self, compiled, trigger=trigger)
 
     monkeypatch.setattr(Plane, "publish", stumble)
@@ -196,6 +198,7 @@ def test_a_mistake_of_ours_stops_neither_traffic_nor_later_changes(
 
     mesh = running(story)
     assert sorted(mesh.workloads()) == ["other", "shop"] and mesh.pipeline.failures == ()
+    assert told == [{("default", "other"), ("default", "shop")}], "both are told, the first one too"
 
 
 def test_a_push_says_what_it_took() -> None:
