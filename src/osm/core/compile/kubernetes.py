@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 from osm.core.api.kubernetes import Pod, Service, ServicePortSpec
 from osm.core.api.manifest import Key
+from osm.core.api.mesh_keys import IGNORE, MONITORED_BY
 from osm.core.compile.local_annotations import Placement, local_placement
 from osm.core.compile.tables import (
     ONE,
@@ -21,8 +22,6 @@ from osm.core.model.mesh import WorkloadKey
 from osm.core.model.service import Endpoint, PortName, Protocol, ServiceName, ServicePort
 from osm.core.model.workload import Workload
 
-MONITORED_BY = "openservicemesh.io/monitored-by"
-IGNORE = "openservicemesh.io/ignore"
 DISCOVERY = "openservicemesh.io/discovery"
 """Annotation of a pod: `eager` or `on-demand`, whatever the mesh's default is."""
 

@@ -7,18 +7,16 @@ import msgspec
 
 from osm.core.api.kubernetes import Namespace
 from osm.core.api.manifest import Key
+from osm.core.api.mesh_keys import DOMAIN, IGNORE, INJECTION, METRICS, MONITORED_BY, SWITCH
 from osm.core.api.metadata import Metadata
 from osm.core.compile import codes, local_annotations
 from osm.core.compile.findings.places import origin_of
-from osm.core.compile.kubernetes import DISCOVERY, EAGER, IGNORE, MONITORED_BY
+from osm.core.compile.kubernetes import DISCOVERY, EAGER
 from osm.core.compile.tables import Tables, Written
 from osm.core.derive.derivation import Derive, Stage
 from osm.core.model.origin import Finding, Origin, Severity
 
-DOMAIN = "openservicemesh.io"
-INJECTION = f"{DOMAIN}/sidecar-injection"
-METRICS = f"{DOMAIN}/metrics"
-_SWITCH = ("enabled", "yes", "true", "disabled", "no", "false")
+_SWITCH = tuple(SWITCH)
 _ANYTHING: tuple[str, ...] = ()
 _POD_LISTS = (
     "outbound-port-exclusion-list",

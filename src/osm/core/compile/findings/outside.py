@@ -1,9 +1,10 @@
 """Policies in namespaces that are not in the mesh: whoever wrote them thinks that they count."""
 
 from osm.core.api.manifest import Key
+from osm.core.api.mesh_keys import IGNORE, MONITORED_BY
 from osm.core.compile import codes
 from osm.core.compile.findings.places import origin_of
-from osm.core.compile.kubernetes import IGNORE, MONITORED_BY, is_meshed
+from osm.core.compile.kubernetes import is_meshed
 from osm.core.compile.tables import ONE, Tables, Written
 from osm.core.derive.derivation import Derive, Stage
 from osm.core.model.origin import Finding, Severity
