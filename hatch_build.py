@@ -66,6 +66,7 @@ ENVOY_API = (
     "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy",
     # HTTP filters.
     "envoy/extensions/filters/http/composite/v3/composite",
+    "envoy/extensions/filters/http/credential_injector/v3/credential_injector",
     "envoy/extensions/filters/http/ext_authz/v3/ext_authz",
     "envoy/extensions/filters/http/header_mutation/v3/header_mutation",
     "envoy/extensions/filters/http/health_check/v3/health_check",
@@ -75,6 +76,7 @@ ENVOY_API = (
     "envoy/extensions/filters/http/rbac/v3/rbac",
     "envoy/extensions/filters/http/router/v3/router",
     "envoy/extensions/filters/http/set_filter_state/v3/set_filter_state",
+    "envoy/extensions/filters/http/upstream_codec/v3/upstream_codec",
     "envoy/extensions/filters/common/set_filter_state/v3/value",
     "envoy/extensions/common/matching/v3/extension_matcher",
     "envoy/extensions/common/ratelimit/v3/ratelimit",

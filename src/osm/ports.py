@@ -49,6 +49,16 @@ class KeyPair(msgspec.Struct, frozen=True):
         return f"KeyPair(not_after={self.not_after.isoformat()})"
 
 
+class Unproven(msgspec.Struct, frozen=True, gc=False):
+    """Why a client is nobody. `reason` is short and fixed, so that a metric can count by it; `text` is
+    for people. `later`: nothing was wrong with what it showed, and it may show it again.
+    """
+
+    reason: str
+    text: str
+    later: bool = False
+
+
 class Issuer(Protocol):
     """Signs certificates: Tresor, Vault, cert-manager."""
 

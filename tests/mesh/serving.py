@@ -16,7 +16,7 @@ from tests.unit.xds.world import Client
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.ads.control_plane import ControlPlane
 from osm.ads.grpc_transport import GrpcTransport
-from osm.ads.server import DISCOVERY, AdsServer
+from osm.ads.server import DISCOVERY, AdsServer, ReviewToken
 from osm.core.api.manifest import Key
 from osm.core.compile.build import Compiler
 from osm.core.compile.options import CompileOptions
@@ -24,6 +24,7 @@ from osm.core.envoy.bootstrap import (
     CERTIFICATE_FILE,
     TRUST_FILE,
     Bootstrap,
+    HostAddress,
     build_bootstrap,
     build_certificate_file,
     build_trust_file,
@@ -66,6 +67,12 @@ class Serving:
         self.keys: set[Key] = set()
         self.renew_plane(*parts)
 
+    def _address(self) -> PipeAddress | HostAddress:
+        if self.address.startswith("unix:"):
+            return PipeAddress(self.address.removeprefix("unix:"))
+        host, _, port = self.address.rpartition(":")
+        return HostAddress(host, int(port))
+
     def _next_address(self) -> str:
         """A server that stops removes its socket when it gets to it: the next one has another."""
         self._runs += 1
@@ -86,7 +93,10 @@ class Serving:
         self.keys = keys
 
     @asynccontextmanager
-    async def running(self, *, write_limit_s: float = 60.0) -> AsyncIterator["Serving"]:
+    async def running(
+        self, *, write_limit_s: float = 60.0, review_token: ReviewToken | None = None
+    ) -> AsyncIterator["Serving"]:
+        """Serve. With `review_token` proxies show tokens, and no certificates."""
         trust = TrustBundle.from_pem(self.tresor.trust_bundle, [TRUST_DOMAIN])
 
         def authenticate(chain: bytes) -> ProxyIdentity | str:
@@ -106,13 +116,13 @@ class Serving:
             take_denial=lambda _message, _proxy: None,
             observer=self.metrics,
             transport=GrpcTransport(),
+            review_token=review_token,
             write_limit_s=write_limit_s,
         )
         pair = await self.tresor.issue_server(NAME)
+        bundle = None if review_token else self.tresor.trust_bundle
         started = asyncio.Event()
-        serving = asyncio.create_task(
-            server.serve(self.address, lambda: pair, self.tresor.trust_bundle, started)
-        )
+        serving = asyncio.create_task(server.serve(self.address, lambda: pair, bundle, started))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await started.wait()
@@ -147,26 +157,30 @@ class Serving:
 
     @asynccontextmanager
     async def envoy(
-        self, name: str, directory: Path, *, through: tuple[str, ...] = ()
+        self,
+        name: str,
+        directory: Path,
+        *,
+        through: tuple[str, ...] = (),
+        volume: Path | None = None,
     ) -> AsyncIterator[Path]:
         """A real Envoy for a pod. Gives the directory of its admin socket. `through` is a program
-        that becomes its arguments.
+        that becomes its arguments; `volume` has its token, and whom to trust.
         """
         who = ProxyIdentity(Identity(TRUST_DOMAIN, "default", name), name)
-        pair = await self.pair_of(name)
-        files = {
-            "envoy.json": build_bootstrap(
-                Bootstrap(
-                    who,
-                    PipeAddress(self.address.removeprefix("unix:")),
-                    NAME,
-                    PipeAddress(str(directory / ADMIN_SOCKET)),
-                    str(directory),
-                )
-            ),
-            CERTIFICATE_FILE: build_certificate_file(pair.certificate, pair.private_key),
-            TRUST_FILE: build_trust_file(self.tresor.trust_bundle, NAME),
-        }
+        bootstrap = Bootstrap(
+            who,
+            self._address(),
+            NAME,
+            PipeAddress(str(directory / ADMIN_SOCKET)),
+            str(volume or directory),
+            shows_token=volume is not None,
+        )
+        files = {"envoy.json": build_bootstrap(bootstrap)}
+        if volume is None:
+            pair = await self.pair_of(name)
+            files[CERTIFICATE_FILE] = build_certificate_file(pair.certificate, pair.private_key)
+            files[TRUST_FILE] = build_trust_file(self.tresor.trust_bundle, NAME)
         for file, text in files.items():
             (directory / file).write_text(text)
         with (directory / "envoy.log").open("wb") as output:

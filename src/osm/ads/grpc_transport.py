@@ -17,6 +17,7 @@ from osm.ports import KeyPair
 
 MAXIMUM_REQUEST = 4 * 1024 * 1024
 STOP_GRACE_S = 0.2
+BEARER = "Bearer "
 
 OPTIONS = (
     ("grpc.max_receive_message_length", MAXIMUM_REQUEST),
@@ -43,7 +44,7 @@ class GrpcTransport:
         self,
         address: str,
         certificate: Callable[[], KeyPair],
-        bundle: bytes,
+        bundle: bytes | None,
         started: asyncio.Event,
         handlers: Mapping[str, Handler],
     ) -> None:
@@ -65,7 +66,9 @@ class GrpcTransport:
             await server.stop(STOP_GRACE_S)
 
 
-def _credentials(certificate: Callable[[], KeyPair], bundle: bytes) -> grpc.ServerCredentials:
+def _credentials(
+    certificate: Callable[[], KeyPair], bundle: bytes | None
+) -> grpc.ServerCredentials:
     present = certificate()
 
     def configuration(pair: KeyPair) -> grpc.ServerCertificateConfiguration:
@@ -87,7 +90,8 @@ def _credentials(certificate: Callable[[], KeyPair], bundle: bytes) -> grpc.Serv
         configuration(present),
         # gRPC takes None for "no change"; its type stubs do not know that.
         cast("Callable[[], grpc.ServerCertificateConfiguration]", renewed),
-        require_client_authentication=True,
+        # gRPC for Python demands certificates of all clients of a port, or of none.
+        require_client_authentication=bundle is not None,
     )
 
 
@@ -102,6 +106,13 @@ class _Call:
     @property
     def certificate_chain(self) -> bytes:
         return next(iter(self._context.auth_context().get("x509_pem_cert", ())), b"")
+
+    @property
+    def bearer_token(self) -> str:
+        for name, value in self._context.invocation_metadata() or ():
+            if name == "authorization" and isinstance(value, str) and value.startswith(BEARER):
+                return value.removeprefix(BEARER)
+        return ""
 
     def requests(self) -> AsyncIterator[bytes]:
         return self._requests

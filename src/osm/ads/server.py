@@ -22,7 +22,7 @@ from osm.core.model.identity import ProxyIdentity
 from osm.core.xds.stream_state import Response
 from osm.kit.loop_lag import watch_loop_lag
 from osm.kit.turns import Turns
-from osm.ports import KeyPair
+from osm.ports import KeyPair, Unproven
 
 log = structlog.get_logger("osm.ads")
 
@@ -33,6 +33,8 @@ WRITE_LIMIT_S = 60.0
 
 Authenticate = Callable[[bytes], ProxyIdentity | str]
 """From a presented certificate chain (PEM) to the proxy that it proves, or why it proves nothing."""
+ReviewToken = Callable[[str], Awaitable[ProxyIdentity | Unproven]]
+"""From a token to the proxy that it proves. It is not called for a client with a certificate."""
 EnsureCertificate = Callable[[ProxyIdentity, str], Awaitable[None]]
 """Makes sure that there is a certificate for a proxy's identity. The text is the version of the one
 that the proxy holds, or empty.
@@ -53,11 +55,13 @@ class AdsServer:
         take_denial: TakeDenial,
         observer: Observer,
         transport: Transport,
+        review_token: ReviewToken | None = None,
         write_limit_s: float = WRITE_LIMIT_S,
     ) -> None:
         self._observer = observer
         self._control_plane = control_plane
         self._authenticate = authenticate
+        self._review_token = review_token
         self._ensure_certificate = ensure_certificate
         self._take_denial = take_denial
         self._transport = transport
@@ -73,11 +77,12 @@ class AdsServer:
         self,
         address: str,
         certificate: Callable[[], KeyPair],
-        bundle: bytes,
+        bundle: bytes | None,
         started: asyncio.Event,
     ) -> None:
         """Serve on `unix:<path>` or `<host>:<port>` until cancelled. `certificate` gives the present
-        server certificate for each handshake, so that it renews without a restart.
+        server certificate for each handshake, so that it renews without a restart. Clients must have
+        a certificate that `bundle` vouches for; without a bundle they show a token.
         """
         handlers = {DISCOVERY: self._discover, ACCESS_LOG: self._take_logs}
         async with asyncio.TaskGroup() as tasks:
@@ -87,7 +92,7 @@ class AdsServer:
 
     async def _discover(self, call: Call) -> None:
         await self._turns.take()
-        proxy = self._peer(call)
+        proxy = await self._peer(call)
         self._check_room()
         session = self._control_plane.connect(proxy)
         self._absent.discard(proxy)
@@ -212,26 +217,33 @@ class AdsServer:
 
     async def _take_logs(self, call: Call) -> None:
         await self._turns.take()
-        proxy = self._peer(call)
+        proxy = await self._peer(call)
         async for message in call.requests():
             self._take_denial(als_pb2.StreamAccessLogsMessage.FromString(message), proxy)
         await call.send(als_pb2.StreamAccessLogsResponse().SerializeToString())
 
-    def _peer(self, call: Call) -> ProxyIdentity:
-        """Who is at the other end, by its certificate alone: what a proxy says of itself counts
-        nothing. Ends the call when that is nobody.
+    async def _peer(self, call: Call) -> ProxyIdentity:
+        """Who is at the other end, by its proof alone: what a proxy says of itself counts nothing.
+        Ends the call when that is nobody.
         """
-        proxy = self._authenticate(call.certificate_chain)
-        if isinstance(proxy, str):
-            self._observer.refused_client(proxy)
-            log.warning("refused a connection", reason=proxy)
-            raise CallEnded(Code.UNAUTHENTICATED, proxy)
+        proxy = await self._prove(call)
+        if isinstance(proxy, Unproven):
+            self._observer.refused_client(proxy.reason)
+            log.warning("refused a connection", reason=proxy.text)
+            code = Code.UNAVAILABLE if proxy.later else Code.UNAUTHENTICATED
+            raise CallEnded(code, proxy.text)
         if not self._control_plane.catalog.is_known(proxy):
             # The pod may be so new that its object is still on the way: the proxy tries again.
             raise CallEnded(
                 Code.UNAVAILABLE, f"no workload {proxy.name} with this identity is known"
             )
         return proxy
+
+    async def _prove(self, call: Call) -> ProxyIdentity | Unproven:
+        if self._review_token is not None and not call.certificate_chain:
+            return await self._review_token(call.bearer_token)
+        found = self._authenticate(call.certificate_chain)
+        return Unproven(found, found) if isinstance(found, str) else found
 
     def _pending(self) -> dict[str, int]:
         """Responses that are not answered yet, by type. Called from the thread of a scrape."""

@@ -38,6 +38,13 @@ class Call(Protocol):
         """The client's certificate chain (PEM), proved in the handshake. Whose it is is not said."""
         ...
 
+    @property
+    def bearer_token(self) -> str:
+        """What the call's `authorization` says after `Bearer `; empty when there is none. A secret:
+        neither logged nor kept.
+        """
+        ...
+
     def requests(self) -> AsyncIterator[bytes]:
         """Messages as they come, until the client ends the call."""
         ...
@@ -52,18 +59,19 @@ Handler: TypeAlias = Callable[[Call], Awaitable[None]]
 
 
 class Transport(Protocol):
-    """Serves calls on an address, by mutual TLS."""
+    """Serves calls on an address, by TLS."""
 
     async def serve(
         self,
         address: str,
         certificate: Callable[[], KeyPair],
-        bundle: bytes,
+        bundle: bytes | None,
         started: asyncio.Event,
         handlers: Mapping[str, Handler],
     ) -> None:
         """Serve on `unix:<path>` or `<host>:<port>` until cancelled. `certificate` gives the present
-        server certificate for each handshake; clients must have one that `bundle` (PEM) vouches for.
+        server certificate for each handshake; clients must have one that `bundle` (PEM) vouches for;
+        without a bundle they are asked for none, and handlers must ask for something else.
         `handlers` are by path: `/package.Service/Method`.
         """
         ...

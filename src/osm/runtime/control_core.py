@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from osm import __version__
 from osm.ads.control_plane import ControlPlane
 from osm.ads.grpc_transport import GrpcTransport
-from osm.ads.server import AdsServer
+from osm.ads.server import AdsServer, ReviewToken
 from osm.core.compile.build import compile_model
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
@@ -106,8 +106,12 @@ class ControlCore:
         set_log_level(settings.log_level)
         self.proxy_files.log_level = settings.proxy_log_level
 
-    async def start(self, group: BackgroundTasks) -> None:
-        """Serve proxies; returns when they can connect."""
+    async def start(
+        self, group: BackgroundTasks, *, review_token: ReviewToken | None = None
+    ) -> None:
+        """Serve proxies; returns when they can connect. With `review_token` they show tokens, and no
+        certificates.
+        """
         first = await self.keeper.get(ServerName(ADS_NAME))
         server = AdsServer(
             self.control_plane,
@@ -116,12 +120,13 @@ class ControlCore:
             take_denial=self.denials.handle,
             observer=self.metrics,
             transport=GrpcTransport(),
+            review_token=review_token,
         )
         started = asyncio.Event()
         serving = server.serve(
             self.address,
             lambda: self.keeper.current(ServerName(ADS_NAME)) or first,
-            self.keeper.issuer.trust_bundle,
+            None if review_token else self.keeper.issuer.trust_bundle,
             started,
         )
         group.spawn(serving)

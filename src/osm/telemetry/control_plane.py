@@ -201,7 +201,7 @@ class ControlPlaneMetrics:
         self._worst_lag.observe(seconds)
 
     def refused_client(self, reason: str) -> None:
-        """A client's certificate was not believed; `reason` is an `osm.core.pki.trust.Reason`."""
+        """A client's certificate or token was not believed; `reason` is short and fixed."""
         self._refused.increment(reason)
 
     def broadcast(self) -> None:

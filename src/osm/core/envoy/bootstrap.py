@@ -23,16 +23,17 @@ from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from osm._envoy.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
-from osm._envoy.envoy.type.matcher.v3 import string_pb2
 from osm.core.envoy.address import envoy_address
 from osm.core.envoy.cluster import HTTP_OPTIONS
 from osm.core.envoy.names import CONTROL_PLANE_CLUSTER, RUNTIME_LAYER
 from osm.core.envoy.tls import ads_source
+from osm.core.envoy.token import TOKEN_SECRET, token_filters, token_secret, trust_in
 from osm.core.model.identity import ProxyIdentity
-from osm.core.model.workload import Address
+from osm.core.model.workload import Address, SocketAddress
 
 CERTIFICATE_FILE = "tls_certificate_sds_secret.json"
 TRUST_FILE = "validation_context_sds_secret.json"
+TOKEN_FILE = "token_sds_secret.json"  # noqa: S105 a file's name
 
 REGEX_PROGRAM_LIMIT = 1000
 """RE2 program size that a regex of ours may have; Envoy's own limit of 100 would refuse ordinary ones.
@@ -67,15 +68,26 @@ _DURATION_BUCKETS = (
 )  # fmt: skip
 
 
+class HostAddress(msgspec.Struct, frozen=True, gc=False):
+    """A server by its name, which the proxy looks up."""
+
+    host: str
+    port: int
+
+
 class Bootstrap(msgspec.Struct, frozen=True, gc=False):
-    """`directory` is where the proxy finds its certificate files, as it sees it itself."""
+    """`directory` is where the proxy finds its secrets' files, as it sees it itself."""
 
     proxy: ProxyIdentity
-    control_plane: Address
+    control_plane: Address | HostAddress
     control_plane_name: str
     """The DNS name in the control plane's certificate."""
     admin: Address
     directory: str
+    shows_token: bool = False
+    """The directory is a projected volume with a ServiceAccount token, which the proxy shows instead of
+    a certificate (`osm.core.envoy.token`).
+    """
 
 
 def build_bootstrap(value: Bootstrap) -> str:
@@ -130,20 +142,27 @@ def build_certificate_file(certificate: bytes, private_key: bytes) -> str:
     return _secret_file(secret)
 
 
-def build_trust_file(bundle: bytes, control_plane_name: str) -> str:
+def build_token_file(volume: str) -> str:
+    """The file that says where a proxy finds its token."""
+    return _secret_file(token_secret(volume))
+
+
+def build_trust_file(roots: bytes, control_plane_name: str) -> str:
     """The file that says which control plane to trust: these roots, and this name."""
-    matcher = common_pb2.SubjectAltNameMatcher(
-        san_type=common_pb2.SubjectAltNameMatcher.DNS,
-        matcher=string_pb2.StringMatcher(exact=control_plane_name),
-    )
-    secret = secret_pb2.Secret(
-        name="validation_context_sds",
-        validation_context=common_pb2.CertificateValidationContext(
-            trusted_ca=base_pb2.DataSource(inline_bytes=bundle),
-            match_typed_subject_alt_names=[matcher],
-        ),
-    )
-    return _secret_file(secret)
+    inline = base_pb2.DataSource(inline_bytes=roots)
+    trust = common_pb2.CertificateValidationContext(trusted_ca=inline)
+    return _trust_file(trust, control_plane_name)
+
+
+def build_volume_trust_file(volume: str, control_plane_name: str) -> str:
+    """The same with the roots that are in the volume at any moment."""
+    return _trust_file(trust_in(volume), control_plane_name)
+
+
+def _trust_file(trust: common_pb2.CertificateValidationContext, control_plane_name: str) -> str:
+    name = trust.match_typed_subject_alt_names.add(san_type=common_pb2.SubjectAltNameMatcher.DNS)
+    name.matcher.exact = control_plane_name
+    return _secret_file(secret_pb2.Secret(name="validation_context_sds", validation_context=trust))
 
 
 def _secret_file(secret: secret_pb2.Secret) -> str:
@@ -164,12 +183,19 @@ def _control_plane_service() -> grpc_service_pb2.GrpcService:
 
 
 def _control_plane_cluster(value: Bootstrap) -> cluster_pb2.Cluster:
+    match value.control_plane:
+        case HostAddress(host, port):
+            # Of a name's addresses, IPv4 or IPv6, the first that answers is taken (RFC 8305).
+            kind, address = cluster_pb2.Cluster.LOGICAL_DNS, SocketAddress(host, port)
+        case address:
+            kind = cluster_pb2.Cluster.STATIC
     endpoint = endpoint_components_pb2.LbEndpoint(
-        endpoint=endpoint_components_pb2.Endpoint(address=envoy_address(value.control_plane))
+        endpoint=endpoint_components_pb2.Endpoint(address=envoy_address(address))
     )
     cluster = cluster_pb2.Cluster(
         name=CONTROL_PLANE_CLUSTER,
-        type=cluster_pb2.Cluster.STATIC,
+        type=kind,
+        dns_lookup_family=cluster_pb2.Cluster.ALL,
         connect_timeout=Duration(seconds=5),
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=CONTROL_PLANE_CLUSTER,
@@ -183,7 +209,6 @@ def _control_plane_cluster(value: Bootstrap) -> cluster_pb2.Cluster:
     keepalive = options.explicit_http_config.http2_protocol_options.connection_keepalive
     keepalive.interval.FromSeconds(10)
     keepalive.timeout.FromSeconds(10)
-    cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options)
     tls = tls_pb2.UpstreamTlsContext(
         sni=value.control_plane_name,
         common_tls_context=tls_pb2.CommonTlsContext(
@@ -192,19 +217,27 @@ def _control_plane_cluster(value: Bootstrap) -> cluster_pb2.Cluster:
                 tls_maximum_protocol_version=common_pb2.TlsParameters.TLSv1_3,
             ),
             alpn_protocols=["h2"],
-            tls_certificate_sds_secret_configs=[_file_secret("tls_sds", value, CERTIFICATE_FILE)],
             validation_context_sds_secret_config=_file_secret(
                 "validation_context_sds", value, TRUST_FILE
             ),
         ),
     )
+    if value.shows_token:
+        options.http_filters.extend(token_filters(_file_secret(TOKEN_SECRET, value, TOKEN_FILE)))
+    else:
+        tls.common_tls_context.tls_certificate_sds_secret_configs.append(
+            _file_secret("tls_sds", value, CERTIFICATE_FILE)
+        )
+    cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options)
     cluster.transport_socket.name = "envoy.transport_sockets.tls"
     cluster.transport_socket.typed_config.Pack(tls)
     return cluster
 
 
 def _file_secret(name: str, value: Bootstrap, file: str) -> secret_pb2.SdsSecretConfig:
-    """Read from a file, and again whenever it is replaced: certificates renew without a restart."""
+    """Read from a file, and again whenever it is replaced, or what it names: certificates and
+    tokens renew without a restart.
+    """
     return secret_pb2.SdsSecretConfig(
         name=name,
         sds_config=config_source_pb2.ConfigSource(
