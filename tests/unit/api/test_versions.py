@@ -306,7 +306,7 @@ def test_tls_is_1_3_unless_less_is_allowed(
 ) -> None:
     document = mesh_config("v1alpha2") | {"spec": {"sidecar": sidecar}}
     spec = load(document).object.spec.sidecar
-    assert (spec.tls_min_protocol_version, spec.tls_max_protocol_version) == versions
+    assert (spec.lowest_tls_version, spec.tls_max_protocol_version) == versions
 
 
 def test_empty_fields_mean_the_same_as_absent_ones() -> None:

@@ -32,6 +32,7 @@ from osm.core.api.scalars import (
     DnsSubdomain,
     GoDuration,
     NaturalNumber,
+    OptionalTlsVersion,
     PortNumber,
     TlsVersion,
     checked,
@@ -118,7 +119,7 @@ class SidecarSpec(MeshStruct, frozen=True):
     init_container_image: Image = ""
     resources: Resources = Resources()
     config_resync_interval: GoDuration = "0s"
-    tls_min_protocol_version: TlsVersion = ""
+    tls_min_protocol_version: OptionalTlsVersion = ""
     tls_max_protocol_version: TlsVersion = "TLSv1_3"
     cipher_suites: tuple[Annotated[str, checked(check_cipher_suite)], ...] = ()
     ecdh_curves: tuple[Annotated[str, checked(one_of(*ECDH_CURVES))], ...] = ()
