@@ -30,11 +30,10 @@ class Status(Exception):
 
 
 class Unreachable(Exception):
-    """No answer, or half of one. `away`: there was nobody to connect to."""
+    """No answer, or half of one."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
-        self.away = isinstance(error, httpx2.ConnectError)
 
 
 class _StatusBody(msgspec.Struct, frozen=True):

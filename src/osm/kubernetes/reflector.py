@@ -25,13 +25,15 @@ Name = tuple[str, str]
 PAGE = 500
 WATCH_S = (35.0, 45.0)
 """A watch ends after so long, drawn anew for each, and goes on from where it was."""
+CAUTIOUS_S = 8.0
+"""How long the first watch lasts after one that was cut."""
 SILENCE_S = 8.0
 """How much later than that a watch must have ended; else its connection is dead."""
 LIST_PAUSE_S = 5.0
 """Between two lists of one kind, but for the first."""
 ABSENT_POLL_S = 15.0
 """How often it is asked for a kind that nobody serves: its CRD may come."""
-STALE_LIMIT_S = 15.0
+STALE_LIMIT_S = 12.0
 """A list that is older than what was seen is that of a server behind the others; after so long of
 nothing else, the cluster was restored from a backup."""
 GONE = 410
@@ -106,8 +108,8 @@ class Reflector:
         """Whether the server can send a list as a watch."""
         self._listed_at = -LIST_PAUSE_S
         self._stale_since: float | None = None
-        self._was_away = False
-        """Nobody was there: whoever comes back may have been restored from a backup."""
+        self._was_cut = False
+        """The last watch was: whoever is there now may have been restored from a backup."""
         self._failures = 0
         self._backoff = Backoff(base_s=0.5, ceiling_s=LIST_PAUSE_S)
 
@@ -116,8 +118,6 @@ class Reflector:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                if self._was_away:
-                    await self._check_ahead()
                 if not self._version:
                     await self._list(loop)
                 await self._watch(loop)
@@ -129,7 +129,7 @@ class Reflector:
             except _Stale:
                 await asyncio.sleep(LIST_PAUSE_S / 2)
             except (Unreachable, TimeoutError, msgspec.MsgspecError) as error:
-                self._was_away |= isinstance(error, Unreachable) and error.away
+                self._was_cut = True
                 log.debug("watch failed", resource=self.resource.plural, error=str(error))
                 await self._pause()
 
@@ -239,8 +239,8 @@ class Reflector:
     # --- watches
 
     async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        seconds = self._rng.uniform(*WATCH_S)
-        started = loop.time()
+        seconds = CAUTIOUS_S if self._was_cut else self._rng.uniform(*WATCH_S)
+        started, heard = loop.time(), False
         async with (
             asyncio.timeout(seconds + SILENCE_S),
             self._server.watch(
@@ -251,9 +251,13 @@ class Reflector:
             ) as lines,
         ):
             async for line in lines:
+                heard = True
                 self._take(msgspec.json.decode(line, type=Event))
+        self._was_cut = False
         if loop.time() - started < 1.0:
             await self._pause()  # a server that ends each watch at once
+        elif not heard:
+            await self._check_ahead()  # it should have ended with a bookmark
 
     async def _check_ahead(self) -> None:
         """Have a list when the server is not as far as what was seen. A watch would say nothing."""
@@ -261,7 +265,6 @@ class Reflector:
         version = int(msgspec.json.decode(body, type=Page).metadata.resource_version)
         if version < self._version:
             self._version = 0
-        self._was_away = False
 
     def _take(self, event: Event) -> None:
         said = msgspec.json.decode(event.object, type=Object)
