@@ -57,6 +57,11 @@ def test_ciphers_and_curves_are_taken_over() -> None:
     assert settings.ecdh_curves == ("P-256",)
 
 
+def test_what_is_named_twice_counts_once_in_the_order_written() -> None:
+    sidecar = {"ecdhCurves": ["P-256", "X25519", "P-256"]}
+    assert model(mesh_config(sidecar=sidecar)).settings.ecdh_curves == ("P-256", "X25519")
+
+
 def test_the_trust_domain_is_the_platforms() -> None:
     options = CompileOptions(trust_domain="example.org", require_monitored_label=False)
     found = model(pod("shop"), service("shop", 80), options=options)

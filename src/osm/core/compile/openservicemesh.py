@@ -42,8 +42,9 @@ def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsR
         tls_minimum=spec.sidecar.lowest_tls_version,
         ingress_tls_minimum=spec.sidecar.tls_min_protocol_version or "TLSv1_2",
         tls_maximum=spec.sidecar.tls_max_protocol_version or "TLSv1_3",
-        cipher_suites=tuple(spec.sidecar.cipher_suites),
-        ecdh_curves=tuple(spec.sidecar.ecdh_curves),
+        # Envoy refuses a curve that is named twice.
+        cipher_suites=tuple(dict.fromkeys(spec.sidecar.cipher_suites)),
+        ecdh_curves=tuple(dict.fromkeys(spec.sidecar.ecdh_curves)),
         retries=spec.feature_flags.enable_retry_policy,
         eager=spec.sidecar.discovery == "Eager",
         egress=spec.traffic.enable_egress,
