@@ -40,7 +40,6 @@ GONE = 410
 NOT_FOUND = 404
 FORBIDDEN = (401, 403)
 UNPROCESSABLE = (400, 422)
-SERVER_BEHIND = 504
 
 
 class Resource(msgspec.Struct, frozen=True, order=True):

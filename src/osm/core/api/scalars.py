@@ -219,7 +219,6 @@ def check_header_name(name: str) -> str:
 METHODS = ("*", "GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 TLS_VERSIONS = ("TLS_AUTO", "TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 
-Cidr = Annotated[str, checked(check_cidr)]
 DnsLabel = Annotated[str, checked(check_label)]
 DnsSubdomain = Annotated[str, checked(check_subdomain)]
 GoDuration = Annotated[str, checked(check_duration)]

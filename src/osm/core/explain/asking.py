@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from osm.core.explain.call import Call
 from osm.core.explain.explanation import Step
+from osm.core.explain.limits import limiting_route
 from osm.core.model.authorization import AUTHORIZATION_ORIGIN
 from osm.core.model.extension import ExtensionServer
 from osm.core.model.global_limit import (
@@ -15,10 +16,7 @@ from osm.core.model.global_limit import (
     HeaderEntry,
 )
 from osm.core.model.mesh import Model
-from osm.core.model.request import path_fits
-from osm.core.model.route import PathMatch
 from osm.core.model.service import ServicePort
-from osm.core.model.upstream import ANY_PATH, limited_paths
 
 
 def global_limit_steps(call: Call) -> Iterator[Step]:
@@ -26,15 +24,8 @@ def global_limit_steps(call: Call) -> Iterator[Step]:
     limits = call.model.upstreams.get(call.port.name.service)
     if limits is None or call.request is None or _is_asked(call.model, call.port):
         return
-    rules = [rule for who in call.port.identities for rule in call.model.access.get(who, ())]
-    paths = limited_paths(rules, permissive=call.model.settings.permissive)
-    limit = limits.http_everywhere
-    for route in limits.routes:
-        if route.path in paths and (
-            route.path == ANY_PATH or path_fits(PathMatch("regex", route.path), call.request.path)
-        ):
-            limit = route.everywhere or limit
-            break
+    route = limiting_route(call, limits, call.request)
+    limit = (route.everywhere if route else None) or limits.http_everywhere
     if limit is not None:
         yield Step("global request limit", "info", _of_requests(limit), (limit.origin,))
 

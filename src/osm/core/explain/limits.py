@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from osm.core.explain.call import Call
 from osm.core.explain.explanation import Step
-from osm.core.model.request import path_fits
+from osm.core.model.request import Request, path_fits
 from osm.core.model.retry import retry_key
 from osm.core.model.route import PathMatch
 from osm.core.model.service import ServicePort
@@ -14,6 +14,8 @@ from osm.core.model.upstream import (
     ConnectionLimits,
     HttpLimit,
     Rate,
+    RouteLimit,
+    UpstreamLimits,
     limited_paths,
 )
 
@@ -35,17 +37,23 @@ def request_limit_steps(call: Call) -> Iterator[Step]:
     limits = call.model.upstreams.get(call.port.name.service)
     if limits is None or call.request is None:
         return
-    rules = [rule for who in call.port.identities for rule in call.model.access.get(who, ())]
-    paths = limited_paths(rules, permissive=call.model.settings.permissive)
-    limit = limits.http
-    for route in limits.routes:
-        if route.path in paths and (
-            route.path == ANY_PATH or path_fits(PathMatch("regex", route.path), call.request.path)
-        ):
-            limit = route.limit or limit
-            break
+    route = limiting_route(call, limits, call.request)
+    limit = (route.limit if route else None) or limits.http
     if limit is not None:
         yield Step("request limit", "info", _of_requests(limit), (limit.origin,))
+
+
+def limiting_route(call: Call, limits: UpstreamLimits, request: Request) -> RouteLimit | None:
+    """The first route with limits of its own that takes a request, of those that access rules have."""
+    rules = [rule for who in call.port.identities for rule in call.model.access.get(who, ())]
+    paths = limited_paths(rules, permissive=call.model.settings.permissive)
+    fitting = (
+        route
+        for route in limits.routes
+        if route.path in paths
+        and (route.path == ANY_PATH or path_fits(PathMatch("regex", route.path), request.path))
+    )
+    return next(fitting, None)
 
 
 def connection_limit_steps(call: Call, backend: ServicePort) -> Iterator[Step]:
