@@ -166,9 +166,11 @@ class ControlPlane:
         try:
             async with asyncio.timeout(2):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-                writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-                line = await reader.readline()
-                writer.transport.abort()
+                try:
+                    writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                    line = await reader.readline()
+                finally:
+                    writer.transport.abort()
         except (OSError, TimeoutError):
             return False
         return b" 200 " in line
