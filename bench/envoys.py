@@ -25,7 +25,7 @@ from osm.kit.clock import SystemClock
 from osm.local.explicit import HTTP_PORT
 from osm.local.proxy import ADMIN_SOCKET, envoy_binary
 from osm.runtime.proxy_files import ProxyFiles
-from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN
+from osm.runtime.settings import TRUST_DOMAIN, ads_name
 
 NAMESPACE = "real"
 SHOP = "shop"
@@ -184,7 +184,7 @@ class RealPart:
     async def _bootstrap(self, names_: Sequence[str]) -> dict[str, list[str]]:
         host, _, port = self._rig.controller.ads.rpartition(":")
         keeper = CertificateKeeper(self._rig.tresor(), SystemClock(), rng=Random())
-        files = ProxyFiles(keeper, SocketAddress(host, int(port)), ADS_NAME)
+        files = ProxyFiles(keeper, SocketAddress(host, int(port)), ads_name(TRUST_DOMAIN))
         arguments = {}
         for name in names_:
             directory = self._directory / name

@@ -20,7 +20,7 @@ from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.xds import types
 from osm.issuers.tresor import Tresor
 from osm.kit.clock import SystemClock
-from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN
+from osm.runtime.settings import TRUST_DOMAIN, ads_name
 
 SYNC_LIMIT_S = 300.0
 ROUTES = names.outbound_routes(PORT)
@@ -138,7 +138,13 @@ class Rig:
                     mute=mute,
                 )
             )
-        self.fleet.play(self.controller.ads, ADS_NAME, tresor.trust_bundle.decode(), PROBE, proxies)
+        self.fleet.play(
+            self.controller.ads,
+            ads_name(TRUST_DOMAIN),
+            tresor.trust_bundle.decode(),
+            PROBE,
+            proxies,
+        )
 
     def sync(self, limit_s: float = SYNC_LIMIT_S) -> Synced:
         """Wait until every proxy that reads has all that it asked for."""

@@ -8,6 +8,8 @@ from typing import Protocol, cast
 
 import msgspec
 
+from osm.core.install.names import Installation
+from osm.errors import PlatformError
 from osm.ports import MeshApi
 
 Observer = Callable[[str, str, str], None]
@@ -64,6 +66,36 @@ def local_mesh(asked: LocalMesh) -> Start:
         page_port=asked.page_port,
     )
     return lambda observer: run_local_mesh(settings, observer)
+
+
+class ClusterControlPlane(msgspec.Struct, frozen=True):
+    """What `controller --kubernetes` was asked for. `KubernetesSettings` of the runtime has the same."""
+
+    mesh: str
+    namespace: str
+    pod_name: str
+    envoy_image: str
+    init_image: str
+    trust_domain: str
+    ca_secret: str
+    validate_traffic_target: bool
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+
+def cluster_control_plane(asked: ClusterControlPlane) -> Start:
+    """Return what starts the control plane of a cluster's mesh."""
+    try:
+        runtime = import_module("osm.runtime.kubernetes_mesh")
+    except ModuleNotFoundError as error:
+        raise PlatformError(
+            f"What speaks to clusters is not installed: there is no {error.name}.",
+            hint="pip install 'openservicemesh[kubernetes]'",
+        ) from error
+    given = msgspec.structs.asdict(asked)
+    installation = Installation(given.pop("mesh"), given.pop("namespace"))
+    settings = runtime.KubernetesSettings(installation=installation, **given)
+    return lambda observer: cast(Running, runtime.run_kubernetes_mesh(settings, observer))
 
 
 def control_plane(asked: ControlPlane) -> Start:

@@ -25,14 +25,16 @@ class LoopbackAccess(msgspec.Struct, frozen=True):
     """
 
     port: int
+    """0: people come through a port of their own choice, which is forwarded here."""
     token: str = msgspec.field(default_factory=_new_token)
     writes: bool = False
     body_limit: int = MEBIBYTE
 
-    @property
-    def hosts(self) -> frozenset[str]:
-        """What a browser may send as `Host`. Any other name is DNS rebinding."""
-        return frozenset(f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+    def is_host(self, text: str) -> bool:
+        """Whether a browser may send this as `Host`. Any other name is DNS rebinding."""
+        name, _, port = text.lower().rpartition(":")
+        right_port = port == str(self.port) if self.port else port.isdecimal()
+        return right_port and name in ("127.0.0.1", "localhost", "[::1]")
 
     def __repr__(self) -> str:
         return f"LoopbackAccess(port={self.port}, writes={self.writes})"

@@ -96,10 +96,9 @@ def _refuse_browser(
     access: LoopbackAccess, method: str, path: str, headers: Headers
 ) -> Response | None:
     host = _single(headers.getlist("host"))
-    if host.lower() not in access.hosts:
-        return trouble(
-            421, "This address is not served here.", f"Open http://127.0.0.1:{access.port}/"
-        )
+    if not access.is_host(host):
+        right = f"Open http://127.0.0.1:{access.port}/" if access.port else "Use 127.0.0.1."
+        return trouble(421, "This address is not served here.", right)
     origins = headers.getlist("origin")
     if origins and _single(origins).lower() != f"http://{host.lower()}":
         return trouble(403, "Pages of another origin may not call this one.")

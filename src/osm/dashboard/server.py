@@ -48,6 +48,25 @@ def listen_loopback(port: int = 0) -> socket.socket:
     return sock
 
 
+def listen_everywhere(port: int) -> socket.socket:
+    """Bind all addresses of this machine, of both families where it has both."""
+    family, host = (
+        (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")  # noqa: S104
+    )
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise PlatformError(
+            f"Cannot listen on port {port}: {error.strerror}.", hint="Another program has it."
+        ) from error
+    return sock
+
+
 def listen_unix(path: Path) -> socket.socket:
     """Bind a unix socket that only its owner may open. Replaces one that nobody serves any more."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -92,7 +111,8 @@ async def serve(app: Starlette, sock: socket.socket, *, ready: asyncio.Event | N
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
-        app.state.feed.closing.set()
+        if (feed := getattr(app.state, "feed", None)) is not None:
+            feed.closing.set()
         server.should_exit = True
         await asyncio.wait({serving}, timeout=_END_S + 2)
         serving.cancel()

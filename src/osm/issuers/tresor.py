@@ -5,18 +5,14 @@ from pathlib import Path
 from typing import Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.pki.certificate import Root, ServerName, Subject, build_leaf, build_root
 from osm.errors import IssuerError
 from osm.issuers.root_directory import CERTIFICATE, KEY, RootDirectory, open_root_directory
+from osm.issuers.root_pem import Place, key_to_pem, parse_key, parse_root, unusable
 from osm.ports import Clock, KeyPair
 
 BOOTSTRAP_VALIDITY = timedelta(hours=24)
@@ -48,12 +44,23 @@ class Tresor:
         with open_root_directory(directory) as files:
             files.sweep(clock.now().timestamp())
             root = _read_root(files) or _create_root(files, clock.now())
-        if root.certificate.not_valid_after_utc <= clock.now():
-            raise IssuerError(
-                f"the root certificate {directory / CERTIFICATE} expired at "
-                f"{root.certificate.not_valid_after_utc.isoformat()}",
-                hint=f"Move {directory} away and start again: every workload gets a new leaf.",
-            )
+        _check_not_expired(root, _place(files), clock)
+        return cls(root, trust_domain=trust_domain, leaf_validity=leaf_validity, clock=clock)
+
+    @classmethod
+    def of(
+        cls,
+        certificate: bytes,
+        private_key: bytes,
+        place: Place,
+        *,
+        trust_domain: str,
+        leaf_validity: timedelta,
+        clock: Clock,
+    ) -> Self:
+        """Take a root that somebody else keeps, as PEM. Raises `IssuerError`."""
+        root = parse_root(certificate, private_key, place)
+        _check_not_expired(root, place, clock)
         return cls(root, trust_domain=trust_domain, leaf_validity=leaf_validity, clock=clock)
 
     @property
@@ -92,16 +99,25 @@ class Tresor:
         )
         return KeyPair(
             certificate=certificate.public_bytes(Encoding.PEM),
-            private_key=_key_to_pem(key),
+            private_key=key_to_pem(key),
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
+        )
+
+
+def _check_not_expired(root: Root, place: Place, clock: Clock) -> None:
+    end = root.certificate.not_valid_after_utc
+    if end <= clock.now():
+        raise IssuerError(
+            f"the root certificate {place.certificate} expired at {end.isoformat()}",
+            hint=place.hint,
         )
 
 
 def _create_root(files: RootDirectory, now: datetime) -> Root:
     """Create what is missing. Called when there is no certificate, so nothing was signed yet."""
     key = ec.generate_private_key(ec.SECP256R1())
-    if not files.create(KEY, _key_to_pem(key), mode=0o600):
+    if not files.create(KEY, key_to_pem(key), mode=0o600):
         key = _read_own_key(files)
     certificate = build_root(key, serial=x509.random_serial_number(), now=now)
     files.create(CERTIFICATE, certificate.public_bytes(Encoding.PEM), mode=0o644)
@@ -114,10 +130,13 @@ def _create_root(files: RootDirectory, now: datetime) -> Root:
 
 
 def _read_own_key(files: RootDirectory) -> ec.EllipticCurvePrivateKey:
-    key = _parse_key(files, files.read(KEY, private=True) or b"")
+    place = _place(files)
+    key = parse_key(files.read(KEY, private=True) or b"", place)
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key
-    raise _unusable(files, KEY, "it has no certificate beside it, and is not a key that we made")
+    raise unusable(
+        place.key, "it has no certificate beside it, and is not a key that we made", place
+    )
 
 
 def _read_root(files: RootDirectory) -> Root | None:
@@ -125,54 +144,16 @@ def _read_root(files: RootDirectory) -> Root | None:
     certificate_pem = files.read(CERTIFICATE, private=False)
     if certificate_pem is None:
         return None
+    place = _place(files)
     key_pem = files.read(KEY, private=True)
     if key_pem is None:
-        raise _unusable(files, CERTIFICATE, f"its private key {KEY} is missing")
-    certificate = _parse_certificate(files, certificate_pem)
-    key = _parse_key(files, key_pem)
-    if certificate.public_key() != key.public_key():
-        raise _unusable(files, CERTIFICATE, f"it does not belong to the private key {KEY}")
-    return Root(certificate, key)
+        raise unusable(place.certificate, f"its private key {KEY} is missing", place)
+    return parse_root(certificate_pem, key_pem, place)
 
 
-def _parse_certificate(files: RootDirectory, pem: bytes) -> x509.Certificate:
-    try:
-        (certificate,) = x509.load_pem_x509_certificates(pem)
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        certificate.verify_directly_issued_by(certificate)
-    except x509.ExtensionNotFound as error:
-        raise _unusable(files, CERTIFICATE, "it is not the certificate of an authority") from error
-    except Exception as error:  # the library has no common base for what a bad file can raise
-        raise _unusable(
-            files, CERTIFICATE, "it must hold exactly one self-signed certificate in PEM form"
-        ) from error
-    if not constraints.value.ca:
-        raise _unusable(files, CERTIFICATE, "it is not the certificate of an authority")
-    return certificate
-
-
-def _parse_key(files: RootDirectory, pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except Exception:  # noqa: BLE001 - as above
-        # `from None`, since the library's message is not ours to vouch for: it could quote the key.
-        raise _unusable(files, KEY, "it must hold an unencrypted private key in PEM form") from None
-    match key:
-        case ec.EllipticCurvePrivateKey():
-            return key
-        case rsa.RSAPrivateKey(key_size=size) if size >= 2048:
-            return key
-    raise _unusable(
-        files, KEY, "the key must be an elliptic curve key, or RSA of 2048 bits and more"
-    )
-
-
-def _key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _unusable(files: RootDirectory, name: str, why: str) -> IssuerError:
-    return IssuerError(
-        f"{files.path / name} cannot be used: {why}",
-        hint=f"Restore both files from a backup, or move {files.path} away for a new root.",
+def _place(files: RootDirectory) -> Place:
+    return Place(
+        str(files.path / CERTIFICATE),
+        str(files.path / KEY),
+        f"Restore both files from a backup, or move {files.path} away for a new root.",
     )

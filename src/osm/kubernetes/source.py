@@ -18,6 +18,8 @@ from osm.ports import Change
 CONFIRM_S = 3.0
 """A kind that seems not to be served is asked for again before its objects are given up."""
 RETRY_S = 2.0
+NOT_SERVED = "the cluster does not have this kind"
+"""The one problem of `KubernetesSource.problems` that is none: its CRD may come."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -141,7 +143,7 @@ class KubernetesSource:
                 if reflector is not None:
                     reflector.forget()
                     reflector = None
-                self._settle(kind, "the cluster does not have this kind")
+                self._settle(kind, NOT_SERVED)
                 await asyncio.sleep(ABSENT_POLL_S * self._rng.uniform(0.8, 1.2))
                 continue
             resource = Resource(kind.group, version, kind.plural)

@@ -40,7 +40,7 @@ from osm.runtime.control_findings import (
 from osm.runtime.logs import set_log_level
 from osm.runtime.pipeline import Pipeline
 from osm.runtime.proxy_files import ProxyFiles
-from osm.runtime.settings import ADS_NAME, TRUST_DOMAIN, compile_options
+from osm.runtime.settings import TRUST_DOMAIN, ads_name, compile_options
 from osm.runtime.tasks import BackgroundTasks
 from osm.telemetry.access_log import DenialLog
 from osm.telemetry.control_plane import ControlPlaneMetrics
@@ -62,6 +62,7 @@ class ControlCore:
         self.root_expires = tresor.root_expires
         self.metrics.root_expires(self.root_expires)
         self.address = address
+        self._name = ServerName(ads_name(options.trust_domain))
         self.keeper = CertificateKeeper(
             tresor,
             clock,
@@ -72,8 +73,8 @@ class ControlCore:
         self.control_plane = ControlPlane(compile_model(Snapshot(), options), tresor.trust_bundle)
         self._leaf_validity = leaf_validity
         self.pipeline = Pipeline(options, self.control_plane, self.metrics, self._apply_settings)
-        self.proxy_files = ProxyFiles(self.keeper, _parse_address(address), ADS_NAME)
-        self._trust = TrustBundle.from_pem(tresor.trust_bundle, [TRUST_DOMAIN])
+        self.proxy_files = ProxyFiles(self.keeper, _parse_address(address), self._name.dns_name)
+        self._trust = TrustBundle.from_pem(tresor.trust_bundle, [options.trust_domain])
 
     @classmethod
     async def open(
@@ -86,8 +87,9 @@ class ControlCore:
         leaf_validity: timedelta | None = None,
         gateway: str = "",
     ) -> "ControlCore":
-        """Open (or make) the mesh's root certificate. `address` is `unix:<path>` or `<host>:<port>`.
+        """With the root certificate of a mesh on this machine, which is made if need be.
 
+        `address` is `unix:<path>` or `<host>:<port>`.
         `leaf_validity` counts more than what MeshConfig says. `gateway`: as in `CompileOptions`.
         """
         tresor = await asyncio.to_thread(
@@ -112,7 +114,7 @@ class ControlCore:
         """Serve proxies; returns when they can connect. With `review_token` they show tokens, and no
         certificates.
         """
-        first = await self.keeper.get(ServerName(ADS_NAME))
+        first = await self.keeper.get(self._name)
         server = AdsServer(
             self.control_plane,
             authenticate=self._authenticate,
@@ -125,7 +127,7 @@ class ControlCore:
         started = asyncio.Event()
         serving = server.serve(
             self.address,
-            lambda: self.keeper.current(ServerName(ADS_NAME)) or first,
+            lambda: self.keeper.current(self._name) or first,
             None if review_token else self.keeper.issuer.trust_bundle,
             started,
         )

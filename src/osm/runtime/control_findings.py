@@ -23,6 +23,18 @@ def not_compiled(failure: str) -> Finding:
     )
 
 
+def not_followed(plural: str, why: str) -> Finding:
+    """A kind of object that the API server does not let us read."""
+    return Finding(
+        "OSM906",
+        Severity.ERROR,
+        None,
+        f"{plural} cannot be read: {why}",
+        "What was read of them before still counts. Give the control plane's ServiceAccount the rights "
+        "again that `osm install` gave it.",
+    )
+
+
 def refused_findings(refusals: Iterable[Refused]) -> tuple[Finding, ...]:
     """One for each object at fault, or for the proxy where none is known."""
     return tuple(

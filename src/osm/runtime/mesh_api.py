@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -21,7 +22,6 @@ from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Severity
 from osm.core.model.workload import Workload
 from osm.errors import PlatformError, UsageError
-from osm.local.files import FileSource
 from osm.local.output import Logs
 from osm.ports import AppliedObject, ExpectedResource, LogLine
 from osm.runtime.control_core import ControlCore
@@ -50,10 +50,21 @@ class MeshFacts(msgspec.Struct):
     """Of the source and the platform; the compiler's and the proxies' are kept elsewhere."""
 
 
+class WrittenObjects(Protocol):
+    """The objects that people wrote, and the way to write them."""
+
+    @property
+    def objects(self) -> Mapping[Key, Manifest]: ...
+
+    async def apply(self, text: str, *, dry_run: bool) -> Sequence[AppliedObject]: ...
+
+    async def delete(self, keys: Sequence[Key]) -> Sequence[AppliedObject]: ...
+
+
 class MeshParts(msgspec.Struct, frozen=True):
     """The parts of a running mesh that depend on its platform."""
 
-    files: FileSource
+    written: WrittenObjects
     pods: Callable[[], Mapping[Key, Manifest]]
     traffic: TrafficWindow
     logs: Logs
@@ -108,7 +119,7 @@ class RunningMeshApi:
 
     def findings(self) -> tuple[Finding, ...]:
         """Everything that is wrong at this moment, whoever found it."""
-        written = self._parts.files.objects
+        written = self._parts.written.objects
         found = {*self._facts.findings, *placed(self._core.findings(), written)}
         return tuple(sorted(found, key=lambda f: (f.severity != Severity.ERROR, f.code, str(f))))
 
@@ -117,10 +128,10 @@ class RunningMeshApi:
         return tuple(m for _, m in sorted(self._core.pipeline.objects.items()))
 
     async def apply(self, text: str, *, dry_run: bool = False) -> Sequence[AppliedObject]:
-        return await self._parts.files.apply(text, dry_run=dry_run)
+        return await self._parts.written.apply(text, dry_run=dry_run)
 
     async def delete(self, keys: Sequence[Key]) -> Sequence[AppliedObject]:
-        return await self._parts.files.delete(keys)
+        return await self._parts.written.delete(keys)
 
     def explain(self, question: Question) -> Explanation:
         return self._with_state(explain(self._core.control_plane.model, question))

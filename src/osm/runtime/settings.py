@@ -6,13 +6,16 @@ from pathlib import Path
 from osm.core.compile.options import CompileOptions
 
 TRUST_DOMAIN = "cluster.local"
-ADS_NAME = f"ads.{TRUST_DOMAIN}"
-"""The name in the control plane's certificate, which proxies insist on."""
 ADS_SOCKET = "ads.sock"
 CONTROL_SOCKET = "control.sock"
 GATEWAY_SOCKET = "out.sock"
 CONTROL_PLANE_LOG = ("osm-system", "osm-controller", "osm")
 """The name under which the control plane's own lines are found among the logs."""
+
+
+def ads_name(trust_domain: str) -> str:
+    """The name in the control plane's certificate, which proxies insist on."""
+    return f"ads.{trust_domain}"
 
 
 def compile_options(mesh: str, *, gateway: str = "") -> CompileOptions:

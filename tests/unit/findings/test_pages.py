@@ -18,6 +18,7 @@ ONLY_WHEN_RUNNING = {
     "OSM903": "only a mistake in a builder makes it",
     "OSM904": "files have no root certificate",
     "OSM905": "only a program that runs calls what does not exist",
+    "OSM906": "only an API server refuses to be read",
 }
 """Codes whose bad example is a description, and why no file shows them."""
 

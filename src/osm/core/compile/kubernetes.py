@@ -53,15 +53,19 @@ def is_meshed(tables: Tables, namespace: str) -> bool:
     return IGNORE not in labels
 
 
+_ENDED = ("Succeeded", "Failed")
+
 # --- workloads
 
 
 def _workload_of_pod(tables: Tables, key: WorkloadKey, pod: Written[Pod]) -> Workload | None:
-    """Every pod of the mesh that has an address."""
+    """Every pod of the mesh that has an address, until it has ended and another may have that."""
     options = tables.options[ONE]
     said = pod.object.metadata.annotations if options.placement else {}
     placement = local_placement(said)
     if not _has_address(pod.object, local=options.placement) or not is_meshed(tables, key[0]):
+        return None
+    if pod.object.status.phase in _ENDED:
         return None
     return _workload(pod.object, options.trust_domain, placement)
 
@@ -94,7 +98,9 @@ def _workload(pod: Pod, trust_domain: str, placement: Placement) -> Workload:
                 if port.name
             )
         ),
-        ready=any(c.type == "Ready" and c.status == "True" for c in status.conditions),
+        # One that ends still answers what it was asked, and is asked nothing more.
+        ready=not meta.deletion_timestamp
+        and any(c.type == "Ready" and c.status == "True" for c in status.conditions),
         owner_kind=owner_kind,
         owner_name=owner_name,
         subdomain=spec.subdomain,
