@@ -113,6 +113,7 @@ ENVOY_API = (
     "envoy/extensions/load_balancing_policies/common/v3/common",
     "envoy/extensions/load_balancing_policies/least_request/v3/least_request",
     "envoy/extensions/load_balancing_policies/round_robin/v3/round_robin",
+    "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts",
     "envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation",
     "envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case",
     "envoy/extensions/http/original_ip_detection/xff/v3/xff",

@@ -30,6 +30,8 @@ DISCOVERY = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggrega
 ACCESS_LOG = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 WRITE_LIMIT_S = 60.0
 """A proxy that takes nothing for so long is cut off; it reconnects with what it has."""
+KNOWN_WITHIN_S = 5.0
+KNOWN_POLL_S = 0.1
 
 Authenticate = Callable[[bytes], ProxyIdentity | str]
 """From a presented certificate chain (PEM) to the proxy that it proves, or why it proves nothing."""
@@ -232,12 +234,21 @@ class AdsServer:
             log.warning("refused a connection", reason=proxy.text)
             code = Code.UNAVAILABLE if proxy.later else Code.UNAUTHENTICATED
             raise CallEnded(code, proxy.text)
-        if not self._control_plane.catalog.is_known(proxy):
-            # The pod may be so new that its object is still on the way: the proxy tries again.
+        if not await self._becomes_known(proxy):
             raise CallEnded(
                 Code.UNAVAILABLE, f"no workload {proxy.name} with this identity is known"
             )
         return proxy
+
+    async def _becomes_known(self, proxy: ProxyIdentity) -> bool:
+        """Its pod may be so new that its object, or its address, is still on the way to us. A proxy that
+        is sent away comes back a second later and more, and its application waits for it.
+        """
+        for _ in range(int(KNOWN_WITHIN_S / KNOWN_POLL_S)):
+            if self._control_plane.catalog.is_known(proxy):
+                return True
+            await asyncio.sleep(KNOWN_POLL_S)
+        return self._control_plane.catalog.is_known(proxy)
 
     async def _prove(self, call: Call) -> ProxyIdentity | Unproven:
         if self._review_token is not None and not call.certificate_chain:

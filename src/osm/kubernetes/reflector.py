@@ -80,7 +80,7 @@ class Known(msgspec.Struct, frozen=True):
 
 class Reflector:
     """`run` belongs to a task. `before`: one that followed the same kind in another version, whose
-    copy is taken over.
+    copy is taken over. `selector`: `labelSelector` or `fieldSelector`, when not all are followed.
     """
 
     def __init__(
@@ -90,10 +90,14 @@ class Reflector:
         sink: Sink,
         rng: Random,
         before: "Reflector | None" = None,
+        selector: Mapping[str, str] | None = None,
     ) -> None:
         self.resource = resource
+        self._selector = dict(selector or {})
         self.lists = 0
         """How many lists were asked for."""
+        self.failing_since: float | None = None
+        """Of the loop's clock: since when nothing was learnt of this kind."""
         self._server = server
         self._sink = sink
         self._rng = rng
@@ -150,6 +154,7 @@ class Reflector:
             await self._pause(status.retry_after_s)
 
     async def _pause(self, at_least_s: float = 0.0) -> None:
+        self.failing_since = self.failing_since or asyncio.get_running_loop().time()
         delay = self._backoff.delay_s(self._failures, self._rng)
         self._failures += 1
         await asyncio.sleep(max(delay, at_least_s, 0.1))
@@ -165,7 +170,7 @@ class Reflector:
             found, version = await (self._streamed() if self._streams else self._paged())
         if version < self._newest:
             self._check_restored(loop)
-        self._stale_since = None
+        self._stale_since = self.failing_since = None
         self._replace(found)
         self._version = self._newest = version
         self._sink.synced(self.resource, "")
@@ -185,6 +190,7 @@ class Reflector:
         found: dict[Name, bytes] = {}
         async with self._server.watch(
             self.resource.path,
+            **self._selector,
             sendInitialEvents="true",
             resourceVersionMatch="NotOlderThan",
             allowWatchBookmarks="true",
@@ -210,7 +216,9 @@ class Reflector:
         found: dict[Name, bytes] = {}
         token = ""
         while True:
-            parameters = {"limit": str(PAGE), **({"continue": token} if token else {})}
+            parameters = {"limit": str(PAGE), **self._selector}
+            if token:
+                parameters["continue"] = token
             page = msgspec.json.decode(
                 await self._server.get(self.resource.path, **parameters), type=Page
             )
@@ -244,11 +252,13 @@ class Reflector:
             asyncio.timeout(seconds + SILENCE_S),
             self._server.watch(
                 self.resource.path,
+                **self._selector,
                 resourceVersion=str(self._version),
                 allowWatchBookmarks="true",
                 timeoutSeconds=str(int(seconds)),
             ) as lines,
         ):
+            self.failing_since = None
             async for line in lines:
                 heard = True
                 self._take(msgspec.json.decode(line, type=Event))
@@ -260,7 +270,7 @@ class Reflector:
 
     async def _check_ahead(self) -> None:
         """Have a list when the server is not as far as what was seen. A watch would say nothing."""
-        body = await self._server.get(self.resource.path, limit="1")
+        body = await self._server.get(self.resource.path, **self._selector, limit="1")
         version = int(msgspec.json.decode(body, type=Page).metadata.resource_version)
         if version < self._version:
             self._version = 0

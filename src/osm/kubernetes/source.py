@@ -58,6 +58,11 @@ class KubernetesSource:
         self.reflectors: dict[str, Reflector] = {}
         """By plural; for those who count."""
 
+    def failing_s(self, now_s: float) -> float:
+        """How long nothing was learnt of the kind that fares worst. `now_s` is the loop's clock."""
+        since = (each.failing_since for each in self.reflectors.values())
+        return max((now_s - each for each in since if each is not None), default=0.0)
+
     async def watch(self) -> AsyncIterator[Change]:
         """First everything that there is, then each change; changes of one moment are one."""
         async with asyncio.TaskGroup() as group:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from osm import __version__
 from osm.core.compile.local_annotations import FORWARD
 from osm.demo.scenario import (
     APPS,
@@ -227,7 +228,7 @@ def test_each_workload_selects_its_own_pods_runs_our_program_and_has_a_readiness
         assert selects(item["spec"]["selector"]["matchLabels"], labels)
         (container,) = item["spec"]["template"]["spec"]["containers"]
         program = labels["app"]
-        assert container["image"] == f"openservicemesh/{program}:latest"
+        assert container["image"] == f"openservicemesh/osm-demo:{__version__}"
         assert container["command"] == ["python", "-m", f"osm.demo.{program}"]
         assert (MANIFESTS.parent / f"{program}.py").is_file()
         flag, port = container["args"]

@@ -19,6 +19,7 @@ ONLY_WHEN_RUNNING = {
     "OSM904": "files have no root certificate",
     "OSM905": "only a program that runs calls what does not exist",
     "OSM906": "only an API server refuses to be read",
+    "OSM907": "files are no API server",
 }
 """Codes whose bad example is a description, and why no file shows them."""
 

@@ -5,6 +5,9 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from osm._envoy.envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
+from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2,
+)
 from osm.core.envoy.address import envoy_address
 from osm.core.envoy.connection_limits import ConnectionLimits, limit_connections
 from osm.core.envoy.connection_manager import http_connection_manager
@@ -22,6 +25,7 @@ from osm.core.envoy.filters.rate_limit import http_rate_limit
 from osm.core.envoy.filters.rbac import http_rbac, tcp_rbac
 from osm.core.envoy.filters.request_path import request_path
 from osm.core.envoy.filters.tcp_proxy import inbound_tcp_proxy, tcp_proxy
+from osm.core.envoy.filters.undelivered import undelivered_answer
 from osm.core.envoy.ingress import IngressPort, ingress_chain, inspect_tls
 from osm.core.envoy.names import (
     INBOUND_LISTENER,
@@ -175,9 +179,15 @@ def _http_filters(
             access_logs=http_denial_logs(context),
             observation=value.observation,
             inbound=True,
-            local_replies=denied_answer(context),
+            local_replies=_local_replies(context),
         )
     ]
+
+
+def _local_replies(context: DenialContext) -> http_connection_manager_pb2.LocalReplyConfig:
+    replies = denied_answer(context)
+    replies.mappers.append(undelivered_answer())
+    return replies
 
 
 def _tcp_filters(value: InboundListener, port: InboundPort) -> list[listener_components_pb2.Filter]:

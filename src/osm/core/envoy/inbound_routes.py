@@ -15,6 +15,7 @@ from osm.core.envoy.filters.external_authorization import (
 )
 from osm.core.envoy.filters.global_rate_limit import GLOBAL_LIMIT, AskedLimit, ask_limit
 from osm.core.envoy.filters.rate_limit import RATE_LIMIT_FILTER, http_rate_limit_per_route
+from osm.core.envoy.filters.undelivered import UNDELIVERED
 from osm.core.envoy.inbound_host import InboundHost
 from osm.core.envoy.route import NO_TIMEOUT, RBAC_FILTER, set_path
 from osm.core.model.route import PathMatch
@@ -39,6 +40,7 @@ def build_inbound_routes(value: InboundRoutes) -> route_pb2.RouteConfiguration:
     config = route_pb2.RouteConfiguration(
         name=value.name,
         validate_clusters=BoolValue(value=False),
+        response_headers_to_remove=[UNDELIVERED],
         virtual_hosts=[
             _inbound_host(value, host)
             for host in (value.hosts or (InboundHost(value.name, ("*",)),))

@@ -18,6 +18,7 @@ from osm.core.envoy.filters.discovery_replies import (
 )
 from osm.core.envoy.filters.egress_ranges import only_to
 from osm.core.envoy.filters.extension import text_format
+from osm.core.envoy.filters.undelivered import UNDELIVERED, safe_retries
 from osm.core.envoy.names import METADATA
 from osm.core.envoy.tls import ads_source
 from osm.core.model.origin import Origin, mesh_config_origin
@@ -28,9 +29,6 @@ RBAC_FILTER = "envoy.filters.http.rbac"
 NO_TIMEOUT = Duration()
 
 MESH_WIDE_EGRESS = mesh_config_origin("spec.traffic.enableEgress")
-
-# Only failures before the request reached the application: trying again can do no harm.
-SAFE_RETRIES = "connect-failure,refused-stream,reset-before-request"
 
 
 class OutboundRoutes(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +92,7 @@ def build_outbound_host(value: OutboundHost) -> route_components_pb2.VirtualHost
     host = route_components_pb2.VirtualHost(
         name=value.name,
         domains=value.domains,
+        response_headers_to_remove=[UNDELIVERED],
         routes=[
             _outbound_route(rule, match)
             for rule in value.rules
@@ -161,9 +160,7 @@ def _outbound_route(rule: OutboundRule, match: HttpMatch) -> route_components_pb
 
 def _retry_policy(policy: RetryPolicy | None) -> route_components_pb2.RetryPolicy:
     if policy is None:
-        return route_components_pb2.RetryPolicy(
-            retry_on=SAFE_RETRIES, num_retries=UInt32Value(value=2)
-        )
+        return safe_retries()
     out = route_components_pb2.RetryPolicy(
         retry_on=",".join(policy.conditions), num_retries=UInt32Value(value=policy.retries)
     )

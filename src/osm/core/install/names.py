@@ -40,6 +40,11 @@ SINGLE_MESH_LABEL = "enforceSingleMesh"
 RECONCILE_LABEL = "openservicemesh.io/reconcile"
 
 
+def shipped_image(name: str, version: str) -> str:
+    """What `make images` calls an image."""
+    return f"openservicemesh/{name}:{version}"
+
+
 class Installation(msgspec.Struct, frozen=True, order=True, gc=False):
     """One control plane: its mesh's name, and its own namespace."""
 

@@ -107,12 +107,12 @@ _FIELDS: dict[str, tuple[str, str]] = {
     # --- routes
     "envoy.config.route.v3.RouteConfiguration": (
         "name vhds virtual_hosts typed_per_filter_config",
-        "validate_clusters",
+        "validate_clusters response_headers_to_remove",
     ),
     "envoy.config.route.v3.Vhds": ("", "config_source"),
     "envoy.config.route.v3.VirtualHost": (
         "name domains routes typed_per_filter_config",
-        "rate_limits metadata",
+        "rate_limits metadata response_headers_to_remove",
     ),
     "envoy.config.route.v3.Route": (
         "match route direct_response typed_per_filter_config",
