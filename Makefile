@@ -19,7 +19,7 @@ PAGE_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -p
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- Running -----------------------------------------------------------------------------------
 
@@ -46,14 +46,31 @@ web-test: .venv/web web ## Test the page: its own units, then in a real Chromium
 	$(BIN)/python hatch_build.py npm test
 	$(BIN)/pytest tests/web $(ARGS)
 
+.PHONY: test-chart
+test-chart: .venv/dev ## Test the Helm chart with a real Helm, which is built once (two minutes)
+	$(BIN)/python -m tests.chart
+	$(BIN)/pytest tests/chart $(ARGS)
+
 .PHONY: test-api
 test-api: .venv/dev ## Test with a real Kubernetes control plane, which is built once (ten minutes)
 	$(BIN)/python -m tests.kubernetes
+	$(BIN)/python -m tests.chart
 	$(BIN)/pytest tests/api $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: .venv/dev ## Test with a whole cluster of one node (needs root, and Debian's containerd)
+	$(BIN)/python -m tests.kubernetes packages
+	$(BIN)/python -m tests.kubernetes build
+	$(BIN)/pytest tests/cluster $(ARGS)
 
 .PHONY: golden
 golden: .venv/dev ## Write the golden files anew; look at the difference before you commit it
 	$(BIN)/pytest --update-golden -p no:randomly tests/unit -k golden $(ARGS)
+
+.PHONY: chart
+chart: .venv/dev ## Write the Helm chart anew, from osm.core.install
+	rm -rf charts/osm
+	$(BIN)/pytest --quiet --update-golden -p no:randomly tests/unit/install/test_chart_golden.py
 
 .PHONY: bench
 bench: .venv/bench ## Measure against the budgets (needs Go); ARGS='NAME --quick' for one of them
@@ -75,7 +92,7 @@ lint: .venv/dev ## Check style, format, import rules and spelling
 
 .PHONY: types
 types: .venv/web ## Check types, strictly
-	$(BIN)/mypy hatch_build.py src tests $(wildcard bench)
+	$(BIN)/mypy hatch_build.py src tests images $(wildcard bench)
 
 .PHONY: docs
 docs: .venv/dev ## Check the guides: their links, and the commands that they show
@@ -86,6 +103,10 @@ ci: ## Run all that CI runs
 	@.ci/run
 
 # --- Building ----------------------------------------------------------------------------------
+
+.PHONY: images
+images: .venv/dev ## Build the container images into build/images/, without a registry; ARGS=osm-init
+	@$(BIN)/python -m images $(ARGS)
 
 .PHONY: web
 web: .venv/dev ## Build the web page into src/osm/dashboard/static/
@@ -109,7 +130,7 @@ lock: .venv/python ## Lock the dependencies again; ARGS=--upgrade for new versio
 clean: ## Remove everything that was installed, built or cached
 	rm -rf .venv build dist src/osm/_envoy src/osm/dashboard/static web/node_modules bench/results
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench images -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- The environment: a stamp for each part, so that a second run is instant ---------------------
 

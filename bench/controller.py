@@ -1,5 +1,6 @@
 """`osm controller` as a process of its own, and what it and the kernel say of it."""
 
+import abc
 import itertools
 import os
 import signal
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,25 +24,29 @@ START_LIMIT_S = 600.0
 _NUMBERS = itertools.count()
 
 
-class Controller:
-    """One controller process after the other, on the same files, state and port."""
+class ControllerProcess(abc.ABC):
+    """One controller process after the other, on the same objects and port."""
 
-    def __init__(self, directory: Path) -> None:
-        self.mesh = f"bench-{os.getpid()}-{next(_NUMBERS)}"
-        self.objects = directory / "objects"
-        state, run = directory / "state", directory / "r"
-        for each in (state, run):
-            each.mkdir(mode=0o700)
-        self._environment = {
-            **os.environ, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(run),
-        }  # fmt: skip
-        self.state = state / "osm" / self.mesh
-        self._socket = mesh_directory(self.mesh, runtime_base(self._environment)) / CONTROL_SOCKET
+    poll_s = 0.005
+    """How often a process that starts is asked whether it serves."""
+
+    def __init__(self, directory: Path, ads: str) -> None:
+        self.ads = ads
         self._log = directory / "controller.log"
-        self.port = free_port()
-        self.ads = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at = 0
+
+    @abc.abstractmethod
+    def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        """The arguments of `osm`, and the environment."""
+
+    @abc.abstractmethod
+    def serves(self) -> bool:
+        """Whether proxies may come."""
+
+    @abc.abstractmethod
+    def get(self, path: str) -> bytes:
+        """Ask its API, as the `osm` command does."""
 
     @property
     def pid(self) -> int:
@@ -49,24 +54,21 @@ class Controller:
         return self._process.pid
 
     def start(self) -> int:
-        """Start it, and wait until it takes connections; returns when that was, in ns."""
+        """Start it, and wait until it serves; returns when that was, in ns."""
+        arguments, environment = self.command()
         with self._log.open("ab") as output:
             self.started_at = time.monotonic_ns()
             self._process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "osm", "controller", str(self.objects),
-                    "--ads", self.ads, "--mesh", self.mesh,
-                ],
-                env=self._environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                [sys.executable, "-m", "osm", *arguments],
+                env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         while time.monotonic_ns() < self.started_at + START_LIMIT_S * 1e9:
             if self._process.poll() is not None:
                 raise RuntimeError(f"the controller ended:\n{self.log_text()}")
-            with socket.socket() as connection:
-                if connection.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return time.monotonic_ns()
-            time.sleep(0.005)
-        raise RuntimeError("the controller took no connection in time")
+            if self.serves():
+                return time.monotonic_ns()
+            time.sleep(self.poll_s)
+        raise RuntimeError(f"the controller does not serve:\n{self.log_text()}")
 
     def kill(self) -> None:
         """End it as a crash would, and wait for that."""
@@ -92,10 +94,6 @@ class Controller:
     def log_text(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
 
-    def get(self, path: str) -> bytes:
-        """Ask its API over its unix socket."""
-        return get_over_unix(self._socket, path)
-
     def view(self) -> dict[str, Any]:
         """What `osm status` knows. Costly: not while something is measured."""
         view = msgspec.json.decode(self.get("/api/v1/view"))
@@ -112,6 +110,42 @@ class Controller:
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
         raise RuntimeError(f"the controller has no metric {name}")
+
+
+class Controller(ControllerProcess):
+    """It reads a directory of files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        super().__init__(directory, f"127.0.0.1:{self.port}")
+        self.mesh = f"bench-{os.getpid()}-{next(_NUMBERS)}"
+        self.objects = directory / "objects"
+        state, run = directory / "state", directory / "r"
+        for each in (state, run):
+            each.mkdir(mode=0o700)
+        self._environment = {
+            **os.environ, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(run),
+        }  # fmt: skip
+        self.state = state / "osm" / self.mesh
+        self._socket = mesh_directory(self.mesh, runtime_base(self._environment)) / CONTROL_SOCKET
+
+    def command(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        return (
+            ("controller", str(self.objects), "--ads", self.ads, "--mesh", self.mesh),
+            self._environment,
+        )
+
+    def serves(self) -> bool:
+        return accepts(self.port)
+
+    def get(self, path: str) -> bytes:
+        return get_over_unix(self._socket, path)
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody takes connections to a port of loopback."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

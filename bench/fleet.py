@@ -25,9 +25,11 @@ class Proxy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     node: str
     cluster: str
-    certificate: str
-    private_key: str
     stages: tuple[tuple[Subscription, ...], ...]
+    certificate: str = ""
+    private_key: str = ""
+    token: str = ""
+    """Shown in place of a certificate."""
     mute: bool = False
     """Asks for everything at once, and never reads."""
     refuse: str = ""

@@ -21,7 +21,8 @@ thing measured once more in the same run, mostly the odd rounds against the even
 by is what the noise hides. CPU time and memory are the kernel's figures of `osm controller`, a process of
 its own that reads a directory of YAML; a compiled client plays the proxies, each with a certificate and a
 connection of its own. A change begins right before its file is replaced, and ends when the last proxy that
-holds the resource has acknowledged it: that the file is seen, read and waited for is part of it.
+holds the resource has acknowledged it: that the file is seen, read and waited for is part of it. In the
+case `kubernetes` an API server has the objects, and proxies show tokens.
 """
 
 

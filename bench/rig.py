@@ -1,5 +1,6 @@
 """A mesh of one size with its controller and its simulated proxies, all ended together."""
 
+import abc
 import asyncio
 import shutil
 import tempfile
@@ -8,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from bench.controller import Controller, controller
+from bench.controller import Controller, ControllerProcess, controller
 from bench.fleet import Fleet, Proxy, Subscription, Synced
 from bench.mesh import NAMESPACE
 from bench.mesh_files import PORT, TARGET_PORT, MeshFiles, block
@@ -86,17 +88,36 @@ def mute_stages(setting: Setting) -> tuple[tuple[Subscription, ...], ...]:
     )
 
 
-class Rig:
-    """What a case works with."""
+class MeshObjects(Protocol):
+    """What the controller reads. Each returns the monotonic clock in ns right before it is written."""
+
+    def set_endpoints(self, number: int, unready: frozenset[int]) -> int:
+        """Say which pods of a service are not ready."""
+        ...
+
+    def set_service(self, number: int, *, path: str = "/.*", note: str = "") -> int:
+        """Change the path that callers may use, or only an annotation."""
+        ...
+
+    def set_split(self, number: int, other: int, weight: int) -> int:
+        """Share a service's requests with another one."""
+        ...
+
+
+class RunningMesh(abc.ABC):
+    """A mesh with its controller and its proxies, wherever its objects are."""
 
     def __init__(
-        self, setting: Setting, directory: Path, files: MeshFiles, osm: Controller, fleet: Fleet
+        self, setting: Setting, objects: MeshObjects, osm: ControllerProcess, fleet: Fleet
     ) -> None:
         self.setting = setting
-        self.directory = directory
-        self.files = files
+        self.objects = objects
         self.controller = osm
         self.fleet = fleet
+
+    @abc.abstractmethod
+    def introduce(self) -> None:
+        """Give every proxy what it proves itself by. None holds anything yet."""
 
     @property
     def streams(self) -> range:
@@ -108,6 +129,41 @@ class Rig:
         members = block(service, self.setting.services)
         return [n for n in self.streams if n % self.setting.services in members]
 
+    def sync(self, limit_s: float = SYNC_LIMIT_S) -> Synced:
+        """Wait until every proxy that reads has all that it asked for."""
+        found = self.fleet.sync(self.setting.proxies, limit_s)
+        if not found.complete:
+            raise RuntimeError(
+                f"{len(found.synced)} of {self.setting.proxies} proxies are in sync after "
+                f"{limit_s:.0f} s: {found.last_error}\n{self.controller.log_text()}"
+            )
+        return found
+
+    def settle(self, quiet_s: float = 1.0, limit_s: float = 120.0) -> None:
+        """Wait until nothing has arrived anywhere, and the controller has idled, for a while."""
+        deadline = time.monotonic() + limit_s
+        before, cpu = self.fleet.counts().total(), self.controller.cpu_ns()
+        while time.monotonic() < deadline:
+            time.sleep(quiet_s)
+            now, used = self.fleet.counts().total(), self.controller.cpu_ns() - cpu
+            if now == before and used < quiet_s * 0.3e9:
+                return
+            before, cpu = now, cpu + used
+        raise RuntimeError("the control plane does not come to rest")
+
+
+class Rig(RunningMesh):
+    """What a case works with: a mesh whose objects are files."""
+
+    controller: Controller
+
+    def __init__(
+        self, setting: Setting, directory: Path, files: MeshFiles, osm: Controller, fleet: Fleet
+    ) -> None:
+        super().__init__(setting, files, osm, fleet)
+        self.directory = directory
+        self.files = files
+
     def tresor(self) -> Tresor:
         """The mesh's root, made by the controller or here, whoever comes first."""
         return Tresor.open(
@@ -118,7 +174,6 @@ class Rig:
         )
 
     def introduce(self) -> None:
-        """Give every proxy its bootstrap certificate."""
         asyncio.run(self._introduce())
 
     async def _introduce(self) -> None:
@@ -145,28 +200,6 @@ class Rig:
             PROBE,
             proxies,
         )
-
-    def sync(self, limit_s: float = SYNC_LIMIT_S) -> Synced:
-        """Wait until every proxy that reads has all that it asked for."""
-        found = self.fleet.sync(self.setting.proxies, limit_s)
-        if not found.complete:
-            raise RuntimeError(
-                f"{len(found.synced)} of {self.setting.proxies} proxies are in sync after "
-                f"{limit_s:.0f} s: {found.last_error}\n{self.controller.log_text()}"
-            )
-        return found
-
-    def settle(self, quiet_s: float = 1.0, limit_s: float = 120.0) -> None:
-        """Wait until nothing has arrived anywhere, and the controller has idled, for a while."""
-        deadline = time.monotonic() + limit_s
-        before, cpu = self.fleet.counts().total(), self.controller.cpu_ns()
-        while time.monotonic() < deadline:
-            time.sleep(quiet_s)
-            now, used = self.fleet.counts().total(), self.controller.cpu_ns() - cpu
-            if now == before and used < quiet_s * 0.3e9:
-                return
-            before, cpu = now, cpu + used
-        raise RuntimeError("the control plane does not come to rest")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import msgspec
 
 from bench.figures import Figure, middle, percentile
 from bench.fleet import Tally
-from bench.rig import Rig
+from bench.rig import RunningMesh
 
 LIMIT_S = 30.0
 REST_S = 0.25
@@ -20,8 +20,9 @@ PAUSE_S = 0.3
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One edit: milliseconds to the first and the last acknowledgement, and what was sent to whom."""
+    """One edit, made `at`: milliseconds to the first and the last acknowledgement, what was sent to whom."""
 
+    at: int
     first_ms: float
     last_ms: float
     cpu_ms: float
@@ -38,7 +39,7 @@ class Edit(msgspec.Struct, frozen=True):
     make: Callable[[], int]
 
 
-def measure_idle(rig: Rig, seconds: float) -> Figure:
+def measure_idle(rig: RunningMesh, seconds: float) -> Figure:
     """Watch the controller do nothing."""
     cpu, at = rig.controller.cpu_ns(), time.monotonic_ns()
     time.sleep(seconds)
@@ -46,7 +47,7 @@ def measure_idle(rig: Rig, seconds: float) -> Figure:
     return Figure("the controller at rest: CPU", rate * 100, "% of a core")
 
 
-def measure(rig: Rig, edit: Edit) -> Round:
+def measure(rig: RunningMesh, edit: Edit) -> Round:
     """Make one edit, and wait until all of its holders have acknowledged it."""
     time.sleep(random.uniform(0, PAUSE_S))
     rig.fleet.mark(edit.type, [edit.name])
@@ -63,6 +64,7 @@ def measure(rig: Rig, edit: Edit) -> Round:
     holders = set(edit.holders)
     acknowledged = [event.acknowledged - at for event in found.events] or [0]
     return Round(
+        at,
         min(acknowledged) / 1e6,
         max(acknowledged) / 1e6,
         used / 1e6,

@@ -19,6 +19,13 @@ def data_plane(size: Size) -> Result:
     return run(quick=size.quick)
 
 
+def kubernetes(size: Size) -> Result:
+    """The same with a real API server, whose programs are built the first time."""
+    from bench.cases.kubernetes import kubernetes as measured  # noqa: PLC0415 - loads much
+
+    return measured(size)
+
+
 ALL: tuple[Case | RigCase, ...] = (
     Case("in-process", in_process),
     *changes.CASES,
@@ -26,6 +33,7 @@ ALL: tuple[Case | RigCase, ...] = (
     *real.CASES,
     *changes.LAST,
     *starts.CASES,
+    Case("kubernetes", kubernetes),
     *storms.ALONE,
     *slow_readers.CASES,
     *real.ALONE,

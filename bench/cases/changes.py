@@ -6,7 +6,7 @@ from functools import partial
 from bench.cases.case import RigCase, Size, describe
 from bench.figures import Figure, Result, middle, percentile
 from bench.mesh_files import TARGET_PORT
-from bench.rig import Rig, Setting, chosen, cluster, virtual_host
+from bench.rig import Rig, RunningMesh, Setting, chosen, cluster, virtual_host
 from bench.rounds import Edit, Round, figures, measure, measure_idle
 from osm.core.envoy import names
 from osm.core.xds import types
@@ -20,17 +20,19 @@ def setting(size: Size) -> Setting:
     return Setting(size.pick(1000, 50), 5, size.pick(1000, 50))
 
 
-def endpoint_edit(rig: Rig, service: int, unready: frozenset[int], holders: Sequence[int]) -> Edit:
+def endpoint_edit(
+    rig: RunningMesh, service: int, unready: frozenset[int], holders: Sequence[int]
+) -> Edit:
     """Say which pods of a service are not ready."""
     return Edit(
         types.ENDPOINT,
         cluster(service),
         tuple(holders),
-        lambda: rig.files.set_endpoints(service, unready),
+        lambda: rig.objects.set_endpoints(service, unready),
     )
 
 
-def endpoint_rounds(rig: Rig, services: Sequence[int]) -> list[Round]:
+def endpoint_rounds(rig: RunningMesh, services: Sequence[int]) -> list[Round]:
     """One endpoint of each service goes, and comes back."""
     rounds = []
     for service in services:
@@ -84,37 +86,48 @@ def everyone(rig: Rig, size: Size) -> Result:
     )
 
 
-def policy(rig: Rig, size: Size) -> Result:
-    """Who may do what with one service; how one service's requests are shared."""
-    services = chosen(rig.setting.services, size.pick(25, 4))
+def access_rounds(rig: RunningMesh, services: Sequence[int]) -> tuple[list[Round], list[float]]:
+    """Each service's callers may use one path, and another; also what compilation took, in ms."""
+    rounds: list[Round] = []
     compiled: list[float] = []
-    access: list[Round] = []
-    route = names.inbound_routes(TARGET_PORT)
     for service in services:
         for path in ("/a.*", "/.*"):
             edit = Edit(
                 types.ROUTE,
-                route,
+                names.inbound_routes(TARGET_PORT),
                 tuple(n for n in rig.streams if n % rig.setting.services == service),
-                partial(rig.files.set_service, service, path=path),
+                partial(rig.objects.set_service, service, path=path),
             )
-            access.append(measure(rig, edit))
+            rounds.append(measure(rig, edit))
             compiled.append(float(rig.controller.view()["push"]["compile_ms"]))
             rig.settle(0.2)
-    splits: list[Round] = []
+    return rounds, compiled
+
+
+def split_rounds(rig: RunningMesh, services: Sequence[int]) -> list[Round]:
+    """Each service's requests are shared with another one's, in one proportion and another."""
+    rounds: list[Round] = []
     for service in services:
         for weight in (100, 90, 50):
             edit = Edit(
                 types.VIRTUAL_HOST,
                 virtual_host(service),
                 tuple(rig.subscribers(service)),
-                partial(rig.files.set_split, service, service ^ 1, weight),
+                partial(rig.objects.set_split, service, service ^ 1, weight),
             )
             if weight == 100:  # makes the split; what counts is how it changes
                 edit.make()
                 rig.settle(0.2)
             else:
-                splits.append(measure(rig, edit))
+                rounds.append(measure(rig, edit))
+    return rounds
+
+
+def policy(rig: Rig, size: Size) -> Result:
+    """Who may do what with one service; how one service's requests are shared."""
+    services = chosen(rig.setting.services, size.pick(25, 4))
+    access, compiled = access_rounds(rig, services)
+    splits = split_rounds(rig, services)
     return Result(
         "policy",
         "the access rules of one service change; the weights of one split change",
@@ -155,7 +168,7 @@ def no_op(rig: Rig, size: Size) -> Result:
     )
 
 
-def steps(rig: Rig) -> str:
+def steps(rig: RunningMesh) -> str:
     """Where the time of the last change went, as far as the controller says."""
     push = rig.controller.view()["push"]
     said = ", ".join(f"{key} {value}" for key, value in push.items() if value != "")

@@ -6,7 +6,7 @@ from bench.cases.case import Case, Size, describe
 from bench.figures import Figure, Result, Table, number
 from bench.fleet import Tally
 from bench.kernel import MEBIBYTE, Memory
-from bench.rig import Rig, Setting, rig
+from bench.rig import RunningMesh, Setting, rig
 from bench.rounds import measure_idle
 from osm.core.xds import types
 
@@ -14,7 +14,7 @@ from osm.core.xds import types
 class Start:
     """What one start of everything took."""
 
-    def __init__(self, made: Rig, idle_s: float) -> None:
+    def __init__(self, made: RunningMesh, idle_s: float) -> None:
         osm, fleet = made.controller, made.fleet
         self.ready_s = (osm.start() - osm.started_at) / 1e9
         self.ready_cpu_s = osm.cpu_ns() / 1e9
@@ -105,7 +105,7 @@ def by_type(one: Start, proxies: int) -> Table:
 class Return:
     """What it took until all proxies were back after a SIGKILL."""
 
-    def __init__(self, made: Rig) -> None:
+    def __init__(self, made: RunningMesh) -> None:
         osm, fleet = made.controller, made.fleet
         fleet.mark()
         osm.kill()

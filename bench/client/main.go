@@ -1,5 +1,5 @@
-// Command client plays many proxies at once, each an incremental ADS stream over a mutual-TLS
-// connection of its own. It is told what to do by JSON objects on standard input, one a line, and
+// Command client plays many proxies at once, each an incremental ADS stream over a TLS
+// connection of its own, with a certificate or a token. It is told what to do by JSON objects on standard input, one a line, and
 // answers each with one line. It ends with its input.
 //
 //	{"op": "fleet", ...fleetConfig}                      whom to play

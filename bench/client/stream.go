@@ -33,6 +33,8 @@ type proxyConfig struct {
 	Cluster     string `json:"cluster"`
 	Certificate string `json:"certificate"`
 	PrivateKey  string `json:"private_key"`
+	// Token is shown on every stream in place of a certificate.
+	Token string `json:"token"`
 	// Stages are asked for one after the other, each when the one before is answered.
 	Stages [][]subscription `json:"stages"`
 	// Mute proxies ask for their first stage, and never read.
@@ -68,18 +70,20 @@ type proxy struct {
 }
 
 func newProxy(number int, config *proxyConfig, fleet *fleetConfig, roots *x509.CertPool, l *ledger) (*proxy, error) {
+	made := &proxy{
+		number: number, config: config, target: fleet.Address, probe: fleet.Probe, ledger: l,
+		tls:   &tls.Config{RootCAs: roots, ServerName: fleet.ServerName, MinVersion: tls.VersionTLS12},
+		types: map[string]*held{},
+	}
+	if config.Token != "" {
+		return made, nil
+	}
 	pair, err := tls.X509KeyPair([]byte(config.Certificate), []byte(config.PrivateKey))
 	if err != nil {
 		return nil, err
 	}
-	return &proxy{
-		number: number, config: config, target: fleet.Address, probe: fleet.Probe, ledger: l,
-		tls: &tls.Config{
-			Certificates: []tls.Certificate{pair}, RootCAs: roots,
-			ServerName: fleet.ServerName, MinVersion: tls.VersionTLS12,
-		},
-		types: map[string]*held{},
-	}, nil
+	made.tls.Certificates = []tls.Certificate{pair}
+	return made, nil
 }
 
 // run connects, and again whenever the stream ends, with Envoy's jittered back-off.
@@ -110,10 +114,15 @@ func (p *proxy) connect(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	began := now()
-	connection, err := grpc.NewClient("passthrough:///"+p.target,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(p.tls)),
 		grpc.WithReadBufferSize(4096), grpc.WithWriteBufferSize(4096),
-		grpc.WithInitialWindowSize(65536), grpc.WithInitialConnWindowSize(1<<20))
+		grpc.WithInitialWindowSize(65536), grpc.WithInitialConnWindowSize(1 << 20),
+	}
+	if p.config.Token != "" {
+		options = append(options, grpc.WithPerRPCCredentials(bearer(p.config.Token)))
+	}
+	connection, err := grpc.NewClient("passthrough:///"+p.target, options...)
 	if err != nil {
 		return false, err
 	}
@@ -322,6 +331,15 @@ func (p *proxy) subscribe(wanted subscription) error {
 	p.synced = false
 	return p.ask([]subscription{wanted})
 }
+
+// bearer is a token that goes with every stream, over TLS only (credentials.PerRPCCredentials).
+type bearer string
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+func (bearer) RequireTransportSecurity() bool { return true }
 
 // rawCodec hands bytes to gRPC as they are.
 type rawCodec struct{}

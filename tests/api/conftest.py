@@ -16,6 +16,13 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Con
         yield running
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lone_cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ControlPlane]:
+    """Another one, for tests that install and remove what a whole cluster shares."""
+    async with control_plane(tmp_path_factory.mktemp("lone")) as running:
+        yield running
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def proxy(cluster: ControlPlane) -> AsyncIterator[FaultProxy]:
     async with fault_proxy(cluster) as running:

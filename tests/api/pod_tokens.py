@@ -7,7 +7,8 @@ import time
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from tests.kubernetes.control_plane import ISSUER, ControlPlane
+from tests.kubernetes.arguments import ISSUER
+from tests.kubernetes.control_plane import ControlPlane
 
 from osm.core.model.identity import token_audience
 

@@ -1,18 +1,54 @@
-"""Builds the programs of a test cluster, so that no test has to wait for it: `python -m tests.kubernetes`."""
+"""Clusters for tests: `python -m tests.kubernetes [build|packages|up]`.
 
+`build` makes the programs, so that no test has to wait for them; `packages` installs Debian's packages
+that a node needs; `up` runs a cluster of one node with all images, until it is interrupted.
+"""
+
+import argparse
+import asyncio
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from .node import install_packages, running_node
 from .programs import VERSION, link_programs
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.kubernetes", description=__doc__)
+    parser.add_argument("what", nargs="?", default="build", choices=["build", "packages", "up"])
+    match parser.parse_args().what:
+        case "build":
+            _build()
+        case "packages":
+            install_packages()
+        case "up":
+            asyncio.run(_up())
+
+
+def _build() -> None:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         link_programs(Path(directory))
     sys.stdout.write(f"Kubernetes {VERSION} is there ({time.monotonic() - started:.0f} s)\n")
+
+
+async def _up() -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    with tempfile.TemporaryDirectory(prefix="osm-node-") as directory:
+        async with running_node(Path(directory)) as node:
+            network = f"nsenter --net={node.directory / 'network'}"
+            sys.stdout.write(
+                f"export KUBECONFIG={node.kubeconfig} PATH={node.programs}:$PATH\n"
+                f"# pods and Services by address: {network} curl …\n"
+                f"# logs: {node.directory}/*.log; Ctrl-C ends the cluster\n"
+            )
+            sys.stdout.flush()
+            await ended.wait()
 
 
 if __name__ == "__main__":

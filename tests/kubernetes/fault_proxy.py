@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -58,6 +59,7 @@ class FaultProxy:
         self._cluster = cluster
         self.choose: Choose = lambda _: None
         self.asked: list[Asked] = []
+        self.address = ""
         self.kubeconfig = cluster.directory / "fault.kubeconfig"
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[object]] = set()
@@ -141,15 +143,20 @@ class FaultProxy:
 
 
 @asynccontextmanager
-async def fault_proxy(cluster: ControlPlane) -> AsyncIterator[FaultProxy]:
-    """A way to the cluster that can be broken; its `kubeconfig` leads there."""
+async def fault_proxy(
+    cluster: ControlPlane, listening: socket.socket | None = None
+) -> AsyncIterator[FaultProxy]:
+    """A way to the cluster that can be broken; its `kubeconfig` leads there. It is on loopback, or
+    where somebody listens already: with `Node.listen`, where pods can call.
+    """
     proxy = FaultProxy(cluster)
+    where = listening or socket.create_server(("127.0.0.1", 0))
     server = await asyncio.start_server(
-        proxy.serve, "127.0.0.1", 0, ssl=cluster.server_context(), limit=HEAD_LIMIT
+        proxy.serve, sock=where, ssl=cluster.server_context(), limit=HEAD_LIMIT
     )
-    port = server.sockets[0].getsockname()[1]
+    proxy.address = "{}:{}".format(*where.getsockname())
     config = json.loads(cluster.kubeconfig.read_text())
-    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    config["clusters"][0]["cluster"]["server"] = f"https://{proxy.address}"
     _write(proxy.kubeconfig, config)
     try:
         yield proxy

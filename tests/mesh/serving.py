@@ -30,6 +30,7 @@ from osm.core.envoy.bootstrap import (
     build_trust_file,
 )
 from osm.core.envoy.catalog import Certificate
+from osm.core.envoy.probes import ProbeListeners
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.core.model.workload import PipeAddress
 from osm.core.pki.trust import Refused, TrustBundle
@@ -163,6 +164,7 @@ class Serving:
         *,
         through: tuple[str, ...] = (),
         volume: Path | None = None,
+        probes: ProbeListeners | None = None,
     ) -> AsyncIterator[Path]:
         """A real Envoy for a pod. Gives the directory of its admin socket. `through` is a program
         that becomes its arguments; `volume` has its token, and whom to trust.
@@ -175,6 +177,7 @@ class Serving:
             PipeAddress(str(directory / ADMIN_SOCKET)),
             str(volume or directory),
             shows_token=volume is not None,
+            probes=probes,
         )
         files = {"envoy.json": build_bootstrap(bootstrap)}
         if volume is None:

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 
-from osm.cli.find_mesh import find_mesh
+from osm.cli.command import invocation
+from osm.cli.find_mesh import find_mesh, is_on_cluster
 from osm.core.api.manifest import Key
 from osm.core.explain.explanation import Explanation, Question
 from osm.core.explain.refusal import Refusal
@@ -21,6 +22,7 @@ from osm.ports import AppliedObject, ExpectedResource, LogLine
 _Answer = TypeVar("_Answer")
 _PREFIX = "/api/v1"
 _TIMEOUT_S = 30.0
+_ELSEWHERE = "No mesh runs on this machine either: `osm demo` starts one."
 
 
 class ObjectAnswer(msgspec.Struct, frozen=True):
@@ -55,13 +57,30 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 def connect(name: str | None) -> "MeshClient":
-    """Find a running mesh, the named one or the only one. Use the client as a context manager."""
+    """Find a running mesh, the named one or the only one: on this machine, or on a cluster.
+
+    Use the client as a context manager.
+    """
+    told = invocation()
+    if is_on_cluster(name, told):
+        from osm.cli.cluster_client import connect_to_cluster  # noqa: PLC0415 - slow, and an extra
+
+        try:
+            return connect_to_cluster(name, told)
+        except OsmError as error:
+            if not told.names_cluster:
+                error.hint = f"{error.hint}\n{_ELSEWHERE}".lstrip()
+            raise
     mesh, path = find_mesh(name)
     return MeshClient(path, mesh)
 
 
 class MeshClient:
     """A connection to one running mesh."""
+
+    on_cluster = False
+    place = "on this machine"
+    """Where its control plane runs, in words that fit after "running"."""
 
     def __init__(self, path: Path, mesh: str) -> None:
         self.mesh = mesh

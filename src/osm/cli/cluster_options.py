@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from osm.cli.command import Decorated
-from osm.cli.names import NAMESPACE
+from osm.cli.names import CLUSTER_MESH, NAMESPACE, shortened
+from osm.core.api.duration import parse_duration
 from osm.errors import PlatformError
 
 if TYPE_CHECKING:  # the package is there only with the extra `kubernetes`, and slow
@@ -47,6 +48,41 @@ def connection_options(function: Decorated) -> Decorated:
     ):
         function = option(function)
     return function
+
+
+def mesh_name_option(function: Decorated) -> Decorated:
+    """Add `--mesh-name`, as OSM calls it."""
+    return click.option(
+        "--mesh-name",
+        type=CLUSTER_MESH,
+        envvar="OSM_MESH",
+        default="osm",
+        show_default=True,
+        metavar="NAME",
+        help="The name of the mesh.",
+    )(function)
+
+
+class _Seconds(click.ParamType[float]):
+    """A duration as Go and people write it, as seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            seconds = parse_duration(value) / 1e9
+        except ValueError:
+            self.fail(f"{shortened(value)} is not a duration such as 90s or 5m.", param, ctx)
+        if seconds < 0:
+            self.fail("a duration cannot be negative.", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds()
 
 
 @asynccontextmanager

@@ -3,13 +3,17 @@
 import os
 import socket
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 
+from osm.cli.command import Invocation
 from osm.errors import NotRunningError, PlatformError, UsageError
 from osm.local.runtime_directory import runtime_base
 
 CONTROL_SOCKET = "control.sock"
 _START_ONE = "Start one: `osm demo`, or `osm up DIRECTORY`."
+_CLUSTER_LIBRARY = "lightkube"
+_USER_KUBECONFIG = Path("~/.kube/config")
 
 
 def running_meshes(base: Path) -> tuple[str, ...]:
@@ -37,6 +41,29 @@ def _answers(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def require_cluster_support() -> None:
+    """Raise `PlatformError` where the extra `kubernetes` is not installed."""
+    if find_spec(_CLUSTER_LIBRARY) is None:
+        raise PlatformError(
+            "What speaks to clusters is not installed.",
+            hint="pip install 'openservicemesh[kubernetes]'",
+        )
+
+
+def is_on_cluster(name: str | None, told: Invocation) -> bool:
+    """Whether a mesh on a cluster is meant: one is named, or none of this machine fits."""
+    if told.names_cluster:
+        require_cluster_support()
+        return True
+    if find_spec(_CLUSTER_LIBRARY) is None:
+        return False
+    files = [Path(file) for file in os.environ.get("KUBECONFIG", "").split(os.pathsep) if file]
+    if not any(file.expanduser().is_file() for file in files or [_USER_KUBECONFIG]):
+        return False
+    running = running_meshes(runtime_base())
+    return name not in running if name else not running
 
 
 def find_mesh(name: str | None) -> tuple[str, Path]:

@@ -79,6 +79,8 @@ class ClusterControlPlane(msgspec.Struct, frozen=True):
     trust_domain: str
     ca_secret: str
     validate_traffic_target: bool
+    webhook_timeout_s: int
+    log_level: str
     kubeconfig: Path | None = None
     context: str | None = None
 

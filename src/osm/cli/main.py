@@ -13,11 +13,12 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from osm import __version__
-from osm.cli.command import Invocation, verbose_option
+from osm.cli.command import Invocation, as_called, verbose_option
 from osm.cli.render import paint, printable
 from osm.errors import InvalidObjects, OsmError
 
@@ -44,13 +45,33 @@ VERBS: dict[str, tuple[tuple[str, str], ...]] = {
         ("logs", "Print what a workload or its proxy printed."),
         ("proxy", "Look at the proxies."),
     ),
-    "On Kubernetes": (("crds", "Print the CustomResourceDefinitions of the mesh's kinds."),),
+    "On Kubernetes": (
+        ("install", "Install a mesh on a cluster."),
+        ("upgrade", "Bring an installed mesh to this version of osm, or to other values."),
+        ("uninstall", "Remove a mesh from a cluster."),
+        ("check", "Check whether a cluster can have a mesh, or whether its mesh is well."),
+        ("mesh", "Look at the meshes of a cluster, and upgrade them."),
+        ("namespace", "Choose which namespaces of a cluster are in the mesh."),
+        ("metrics", "Choose which namespaces Prometheus scrapes the proxies of."),
+        ("verify", "Verify step by step that pods can talk, and that the control plane is well."),
+        ("policy", "Check which policies let pods talk, and which contradict each other."),
+        ("crds", "Print the CustomResourceDefinitions of the mesh's kinds."),
+        ("migrate", "Come from OSM v1.1 or v1.2."),
+    ),
     "Other": (
+        ("support", "Explain error codes, and gather what a report of a problem needs."),
+        (
+            "env",
+            "Print what the environment tells this command: OSM_NAMESPACE, OSM_MESH, KUBECONFIG.",
+        ),
         ("version", "Print the versions of this command and of the running mesh."),
         ("completion", "Print a script that completes commands in a shell."),
     ),
 }
 """Each verb and its first line of help, by the heading that it stands under."""
+ALIASES = {"ns": "namespace", "del": "uninstall"}
+PLUGIN = "kubectl-osm"
+"""As this, kubectl calls us for `kubectl osm …`."""
 
 
 class LazyGroup(click.Group):
@@ -62,6 +83,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb, or return None when there is no such verb."""
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in self.list_commands(ctx):
             return None
         command = import_module(f"osm.cli.verbs.{cmd_name}").command
@@ -75,11 +97,11 @@ class LazyGroup(click.Group):
             with formatter.section(heading):
                 formatter.write_dl(verbs)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """End with what to type first."""
         with formatter.section("Examples"):
             for line in ("osm demo", "osm up manifests/", "osm get all -A", "osm apply --help"):
-                formatter.write(f"  {line}\n")
+                formatter.write(f"  {as_called(line, ctx)}\n")
 
 
 @click.group(
@@ -108,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = osm.main(
             args=None if arguments is None else list(arguments),
-            prog_name="osm",
+            prog_name="kubectl osm" if Path(sys.argv[0]).stem == PLUGIN else "osm",
             standalone_mode=False,
             obj=invocation,
         )

@@ -4,6 +4,7 @@ A name becomes part of a path or of a URL only after it passed here.
 """
 
 import re
+from collections.abc import Iterable
 
 import click
 
@@ -70,3 +71,11 @@ NAMESPACE = _Name("a namespace", _LABEL_RULE.format(63))
 MESH = _MeshName("a mesh", _LABEL_RULE.format(_MESH_LENGTH))
 OBJECT = _ObjectName("an object", "use lower-case letters, digits, '-' and '.'")
 WORKLOAD = _WorkloadName("a workload", "use NAME or NAMESPACE/NAME")
+CLUSTER_MESH = _Name("a mesh", _LABEL_RULE.format(63))
+"""A mesh on a cluster has no sockets, so its name may be longer."""
+
+
+def split_namespaces(values: Iterable[str]) -> tuple[str, ...]:
+    """The namespaces of an option that may be repeated, and name several each time: `a,b`."""
+    names = dict.fromkeys(name.strip() for value in values for name in value.split(","))
+    return tuple(NAMESPACE.convert(name, None, None) for name in names if name)

@@ -1,6 +1,8 @@
 """Requests to an API server: kubeconfig, in-cluster and exec logins are lightkube's."""
 
+import base64
 import json
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -8,25 +10,45 @@ from pathlib import Path
 
 import httpx2
 import msgspec
+from httpx2.websockets import AsyncWebSocketSession
 from lightkube.config.client_adapter import AsyncClient, ConnectionParams
-from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from osm.errors import ConfigError
+from osm.kubernetes.kubeconfig import choose_cluster
 
 REQUEST_LIMIT_S = 30.0
+SWITCHING = 101
 JSON = "application/json"
+PING_S = 20.0
+"""So that nobody on the way takes a silent WebSocket for a dead one."""
+MESSAGE_LIMIT = 1024 * 1024
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """One of the things that are wrong with a request: what, and in which field."""
+
+    message: str = ""
+    field: str = ""
 
 
 class Status(Exception):
     """An API server refused: its status code, reason, and how long it asks to wait in seconds."""
 
-    def __init__(self, code: int, reason: str, message: str, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        retry_after_s: float = 0.0,
+        causes: tuple[Cause, ...] = (),
+    ) -> None:
         super().__init__(f"{code} {reason}: {message}")
         self.code = code
         self.reason = reason
         self.message = message
         self.retry_after_s = retry_after_s
+        self.causes = causes
 
 
 class Unreachable(Exception):
@@ -36,9 +58,14 @@ class Unreachable(Exception):
         super().__init__(f"{type(error).__name__}: {error}")
 
 
+class _Details(msgspec.Struct, frozen=True):
+    causes: tuple[Cause, ...] = ()
+
+
 class _StatusBody(msgspec.Struct, frozen=True):
     reason: str = ""
     message: str = ""
+    details: _Details | None = None
 
 
 class ApiServer:
@@ -55,18 +82,16 @@ class ApiServer:
 
         Raises `ConfigError`.
         """
-        try:
-            config = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()
-            chosen = config.get(context_name=context)
-        except (LightkubeConfigError, OSError, KeyError) as error:
-            raise ConfigError(
-                f"there is no way to a cluster: {error}",
-                hint="Set KUBECONFIG, or name a context of it with --context.",
-            ) from error
-        if chosen is None:
-            raise ConfigError("the kubeconfig has no current context", hint="Name one: --context.")
+        chosen = choose_cluster(kubeconfig, context)
         parameters = ConnectionParams(timeout=httpx2.Timeout(REQUEST_LIMIT_S))
-        return cls(AsyncClient(chosen, parameters), chosen.namespace)
+        try:
+            client = AsyncClient(chosen, parameters)
+        except (LightkubeConfigError, OSError, ValueError, AssertionError) as error:
+            raise ConfigError(
+                f"The kubeconfig's context {chosen.context_name} cannot be used: {error}.",
+                hint="Does kubectl work with it?",
+            ) from error
+        return cls(client, chosen.namespace)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -90,6 +115,8 @@ class ApiServer:
             answer = await self._client.request(
                 method, path, params=dict(parameters or {}), content=content, headers=headers
             )
+        except LightkubeConfigError as error:
+            raise ConfigError(f"The kubeconfig's way to log in fails: {error}") from error
         except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
             raise Unreachable(error) from error
         if answer.is_error:
@@ -99,18 +126,57 @@ class ApiServer:
     @asynccontextmanager
     async def watch(self, path: str, **parameters: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """The lines of a watch, each an event. Raises `Status` and `Unreachable`."""
+        async with self.lines(path, watch="true", **parameters) as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def lines(self, path: str, **parameters: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """An answer line by line, while it comes. Raises `Status` and `Unreachable`."""
         try:
             async with self._client.stream(
                 "GET",
                 path,
-                params={"watch": "true", **parameters},
-                # How long nothing may be said, whoever watches knows.
+                params=parameters,
+                # How long nothing may be said, whoever listens knows.
                 timeout=httpx2.Timeout(REQUEST_LIMIT_S, read=None),
             ) as answer:
                 if answer.is_error:
                     body = await answer.aread()
                     raise _status(answer.status_code, body, answer.headers)
                 yield _lines(answer)
+        except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
+            raise Unreachable(error) from error
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, protocol: str, **parameters: str
+    ) -> AsyncIterator[AsyncWebSocketSession]:
+        """A WebSocket (RFC 6455). Raises `Status` and `Unreachable` until it is open; what is raised
+        while it is comes out in a group.
+        """
+        headers = {
+            "connection": "upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-key": base64.b64encode(secrets.token_bytes(16)).decode(),
+            "sec-websocket-version": "13",
+            "sec-websocket-protocol": protocol,
+        }
+        try:
+            # The library's own way would not tell what a server said that refused.
+            async with self._client.stream(
+                "GET", path, params=parameters, headers=headers
+            ) as answer:
+                if answer.status_code != SWITCHING:
+                    body = await answer.aread()
+                    raise _status(answer.status_code, body, answer.headers)
+                async with AsyncWebSocketSession(
+                    answer.extensions["network_stream"],
+                    max_message_size_bytes=MESSAGE_LIMIT,
+                    keepalive_ping_interval_seconds=PING_S,
+                    keepalive_ping_timeout_seconds=None,
+                    response=answer,
+                ) as session:
+                    yield session
         except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
             raise Unreachable(error) from error
 
@@ -134,4 +200,5 @@ def _status(code: int, body: bytes, headers: Mapping[str, str]) -> Status:
         wait = float(headers.get("retry-after", "0"))
     except ValueError:
         wait = 0.0
-    return Status(code, said.reason, said.message, wait)
+    causes = said.details.causes if said.details else ()
+    return Status(code, said.reason, said.message, wait, causes)

@@ -20,6 +20,9 @@ CONFIRM_S = 3.0
 RETRY_S = 2.0
 NOT_SERVED = "the cluster does not have this kind"
 """The one problem of `KubernetesSource.problems` that is none: its CRD may come."""
+_HOW = frozenset(
+    {"args", "command", "env", "envFrom", "resources", "securityContext", "volumeMounts"}
+)
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -186,7 +189,7 @@ class KubernetesSource:
 
 
 def slim(document: dict[str, Any]) -> dict[str, Any]:
-    """An object without what only API servers and kubectl read of it."""
+    """An object without what only API servers, kubelets and kubectl read of it."""
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
         return document
@@ -194,4 +197,19 @@ def slim(document: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in metadata.items() if name != "managedFields"}
     if LAST_APPLIED in annotations:
         kept["annotations"] = {n: v for n, v in annotations.items() if n != LAST_APPLIED}
-    return {**document, "metadata": kept}
+    return {**document, "metadata": kept, **_slim_spec(document.get("spec"))}
+
+
+def _slim_spec(spec: object) -> dict[str, Any]:
+    """A pod's without how its programs are run: most of its 12 KB tell a proxy where it begins."""
+    if not isinstance(spec, dict) or not isinstance(spec.get("containers"), list):
+        return {}
+    programs = {
+        key: [
+            {k: v for k, v in each.items() if k not in _HOW} if isinstance(each, dict) else each
+            for each in spec[key]
+        ]
+        for key in ("containers", "initContainers")
+        if key in spec
+    }
+    return {"spec": {key: v for key, v in spec.items() if key != "volumes"} | programs}

@@ -35,6 +35,17 @@ def not_followed(plural: str, why: str) -> Finding:
     )
 
 
+def api_server_silent(limit_s: float) -> Finding:
+    """Nobody answers, or nothing that makes sense."""
+    return Finding(
+        "OSM907",
+        Severity.WARNING,
+        None,
+        f"the API server has not let itself be read for more than {limit_s:.0f} seconds",
+        "Traffic goes on as it was. What is written in the meantime takes effect afterwards.",
+    )
+
+
 def refused_findings(refusals: Iterable[Refused]) -> tuple[Finding, ...]:
     """One for each object at fault, or for the proxy where none is known."""
     return tuple(

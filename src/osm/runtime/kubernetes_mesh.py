@@ -4,6 +4,7 @@ Replicas are alike: each follows the API server, serves proxies and answers admi
 leader, also writes (`osm.runtime.writer`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from osm.core.compile.options import CompileOptions
 from osm.core.install.names import ADS_PORT, CA_SECRET, Installation
 from osm.core.model.identity import token_audience
 from osm.core.model.mesh import Settings
+from osm.core.model.origin import Finding
 from osm.errors import ConfigError, UsageError
 from osm.issuers.root_pem import Place, create_root
 from osm.issuers.tresor import Tresor
@@ -31,17 +33,22 @@ from osm.local.output import Logs
 from osm.ports import AppliedObject, Change, Clock
 from osm.runtime.collector import keep_out_of_collections, tune_collector
 from osm.runtime.control_core import ControlCore
-from osm.runtime.control_findings import not_followed
-from osm.runtime.logs import send_logs_to
+from osm.runtime.control_findings import api_server_silent, not_followed
+from osm.runtime.leading import writer_inputs
+from osm.runtime.logs import send_logs_to, set_log_level
 from osm.runtime.mesh_api import WINDOW_S, MeshFacts, MeshParts, RunningMeshApi
 from osm.runtime.public_http import open_public_http
 from osm.runtime.serving import open_pod_doors
 from osm.runtime.settings import CONTROL_PLANE_LOG
 from osm.runtime.tasks import BackgroundTasks, background_tasks
+from osm.runtime.webhooks import WebhookSettings, open_webhooks
+from osm.runtime.writer import write_while_leading
 from osm.telemetry.traffic import TrafficWindow
 
 _ORDINARY = ("pods", "services", "namespaces", "serviceaccounts")
 """Of Kubernetes' own kinds, those that a mesh is made of."""
+SILENT_LIMIT_S = 15.0
+"""An API server that starts anew is back earlier."""
 
 
 class KubernetesSettings(msgspec.Struct, frozen=True):
@@ -56,6 +63,20 @@ class KubernetesSettings(msgspec.Struct, frozen=True):
     kubeconfig: Path | None = None
     context: str | None = None
     validate_traffic_target: bool = True
+    webhook_timeout_s: int = 5
+    """How long API servers wait for an answer about a pod."""
+    log_level: str = "info"
+    """Until MeshConfig says something else."""
+
+    @property
+    def webhooks(self) -> WebhookSettings:
+        return WebhookSettings(
+            self.installation,
+            self.trust_domain,
+            self.envoy_image,
+            self.init_image,
+            self.validate_traffic_target,
+        )
 
 
 class KubernetesMesh:
@@ -88,6 +109,7 @@ async def run_kubernetes_mesh(
     async with AsyncExitStack() as stack:
         logs = Logs()
         send_logs_to(lambda text, error: logs.add(*CONTROL_PLANE_LOG, text, error=error))
+        set_log_level(settings.log_level)
         clock = SystemClock()
         server = ApiServer.open(settings.kubeconfig, settings.context)
         stack.push_async_callback(server.close)
@@ -112,9 +134,20 @@ async def run_kubernetes_mesh(
         )
         await core.start(group, review_token=reviewer.review)
         observe("control plane", "ready", core.address)
+        observe("webhooks", "starting", "")
+        await open_webhooks(settings.webhooks, server, core, group)
+        observe("webhooks", "ready", "")
 
-        api = _api(core, facts, logs)
+        api = _api(core, facts, logs, source)
         await open_pod_doors(api, core.metrics.registry, group)
+        inputs = writer_inputs(
+            settings.installation,
+            settings.trust_domain,
+            settings.webhook_timeout_s,
+            core,
+            api.findings,
+        )
+        group.spawn(write_while_leading(server, settings.installation, settings.pod_name, inputs))
         unready.why = ""
         yield KubernetesMesh(api)
 
@@ -156,9 +189,7 @@ async def _follow(
     watch = source.watch()
 
     def take(change: Change, trigger: str) -> None:
-        unfollowed = {k: why for k, why in source.problems.items() if why != NOT_SERVED}
-        unread = (not_followed(plural, why) for plural, why in sorted(unfollowed.items()))
-        facts.findings = (*change.findings, *unread)
+        facts.findings = change.findings
         core.pipeline.change(change.applied, change.deleted, trigger=trigger)
 
     take(await anext(watch), "start")
@@ -170,6 +201,18 @@ async def _follow(
             take(change, ", ".join(sorted(kinds)))
 
     group.spawn(follow_on())
+
+
+def _findings_of(source: KubernetesSource) -> tuple[Finding, ...]:
+    """What of the cluster is not known, or not any more."""
+    found = [
+        not_followed(plural, why)
+        for plural, why in sorted(source.problems.items())
+        if why != NOT_SERVED
+    ]
+    if source.failing_s(asyncio.get_running_loop().time()) > SILENT_LIMIT_S:
+        found.append(api_server_silent(SILENT_LIMIT_S))
+    return tuple(found)
 
 
 class ClusterObjects:
@@ -201,7 +244,9 @@ def _facts(settings: KubernetesSettings, clock: Clock) -> MeshFacts:
     )
 
 
-def _api(core: ControlCore, facts: MeshFacts, logs: Logs) -> RunningMeshApi:
+def _api(
+    core: ControlCore, facts: MeshFacts, logs: Logs, source: KubernetesSource
+) -> RunningMeshApi:
     objects = ClusterObjects(core)
 
     def pods() -> Mapping[Key, Manifest]:
@@ -212,7 +257,14 @@ def _api(core: ControlCore, facts: MeshFacts, logs: Logs) -> RunningMeshApi:
             if isinstance(manifest.object, Pod) and (key.namespace, key.name) in meshed
         }
 
-    parts = MeshParts(objects, pods, TrafficWindow(WINDOW_S), logs, _no_admin)
+    parts = MeshParts(
+        objects,
+        pods,
+        TrafficWindow(WINDOW_S),
+        logs,
+        _no_admin,
+        lambda: _findings_of(source),
+    )
     return RunningMeshApi(facts, core, parts)
 
 

@@ -69,6 +69,8 @@ class MeshParts(msgspec.Struct, frozen=True):
     traffic: TrafficWindow
     logs: Logs
     ask_admin: AskAdmin
+    findings: Callable[[], Sequence[Finding]] = lambda: ()
+    """Of the platform, at this moment."""
 
 
 class RunningMeshApi:
@@ -120,7 +122,11 @@ class RunningMeshApi:
     def findings(self) -> tuple[Finding, ...]:
         """Everything that is wrong at this moment, whoever found it."""
         written = self._parts.written.objects
-        found = {*self._facts.findings, *placed(self._core.findings(), written)}
+        found = {
+            *self._facts.findings,
+            *self._parts.findings(),
+            *placed(self._core.findings(), written),
+        }
         return tuple(sorted(found, key=lambda f: (f.severity != Severity.ERROR, f.code, str(f))))
 
     def objects(self) -> Sequence[Manifest]:

@@ -71,6 +71,8 @@ class Pipeline:
         self._queued = 0
         self._caught_up = asyncio.Event()
         self._caught_up.set()
+        self.on_published: Callable[[], None] = lambda: None
+        """Called after each model that was handed on."""
         self._unpublished: dict[str, set[Hashable]] = {}
         """What changed in models that were not handed on: whoever holds it must still hear of it."""
         self.last_push = PushView()
@@ -144,3 +146,4 @@ class Pipeline:
             resources=published.built,
             pushes=published.streams,
         )
+        self.on_published()

@@ -22,9 +22,6 @@ from osm.core.model.probe import Probes
 from osm.core.model.workload import SocketAddress
 from osm.runtime.settings import ads_name
 
-LONGEST_ARGUMENT = 128 * 1024 - 1
-"""Linux starts no program with a longer one, whatever else it is given (MAX_ARG_STRLEN, 32 pages)."""
-
 
 def pod_bootstrap(
     installation: Installation, trust_domain: str, probes: Probes, *, address: str = EVERY_IPV4
@@ -32,9 +29,9 @@ def pod_bootstrap(
     """The text for `--config-yaml`. Whose proxy it is, its other arguments say.
 
     `address`: where the kubelet's calls are taken; `EVERY_ADDRESS` where pods have IPv6 addresses.
-    Raises ValueError for so many probes that no program could be started with them.
+    Its length is the caller's to look at: each probe adds about 150 bytes, each port 650.
     """
-    text = build_bootstrap(
+    return build_bootstrap(
         Bootstrap(
             proxy=None,
             control_plane=HostAddress(installation.controller_host, ADS_PORT),
@@ -45,15 +42,6 @@ def pod_bootstrap(
             probes=ProbeListeners(probes, address),
         )
     )
-    # Each `$(` becomes one character longer on its way (`core.inject.sidecar`).
-    if len(text.encode()) > LONGEST_ARGUMENT:
-        count = len(probes.http) + len(probes.tcp)
-        raise ValueError(
-            f"a proxy cannot answer this pod's {count} probes: its configuration would be longer than"
-            f" {LONGEST_ARGUMENT} bytes, the longest argument that a program can have;"
-            " give fewer of its containers probes by HTTP"
-        )
-    return text
 
 
 def proxy_files(roots_pem: str, trust_domain: str) -> dict[str, str]:

@@ -24,7 +24,9 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty directory for meshes. Its path is short, as unix sockets need it."""
     path = Path(tempfile.mkdtemp(prefix="osm-cli-", dir="/tmp"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(path))
-    for name in ("OSM_MESH", "DISPLAY", "WAYLAND_DISPLAY", "NO_COLOR"):
+    # A cluster of whoever runs the tests is nobody's business here.
+    monkeypatch.setenv("HOME", str(path))
+    for name in ("OSM_MESH", "DISPLAY", "WAYLAND_DISPLAY", "NO_COLOR", "KUBECONFIG"):
         monkeypatch.delenv(name, raising=False)
     root = path / "osm"
     root.mkdir(mode=0o700)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from osm import __version__
 from osm.cli.cluster_options import cluster_options
 from osm.cli.command import Verb
 from osm.cli.launch import (
@@ -19,9 +20,11 @@ from osm.cli.manifest_text import existing_path
 from osm.cli.names import MESH, shortened
 from osm.cli.presenters import Lines
 from osm.cli.run_options import page_port_option, run_and_report
-from osm.core.install.names import CA_SECRET
+from osm.core.install.names import CA_SECRET, shipped_image
 from osm.errors import ConfigError
 
+LEVELS = ("trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled")
+"""OSM's."""
 _ADDRESS = re.compile(r"unix:[^\0]{1,100}|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 
 
@@ -91,10 +94,27 @@ class _AdsAddress(click.ParamType[str]):
     help="With --kubernetes: the Secret of the root certificate.",
 )
 @click.option(
-    "--validate-traffic-target/--no-validate-traffic-target",
+    "--validate-traffic-target",
+    type=bool,
     default=True,
     show_default=True,
+    metavar="BOOL",
     help="With --kubernetes: refuse a TrafficTarget in another namespace than its destination's.",
+)
+@click.option(
+    "--webhook-timeout",
+    type=click.IntRange(1, 30),
+    default=5,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --kubernetes: how long the API server waits for an answer about a pod.",
+)
+@click.option(
+    "--verbosity",
+    type=click.Choice(LEVELS),
+    default="info",
+    show_default=True,
+    help="With --kubernetes: what is logged until MeshConfig says something else.",
 )
 @cluster_options
 @click.option(
@@ -120,6 +140,8 @@ def command(  # noqa: PLR0913 - a flag each
     trust_domain: str,
     ca_bundle_secret_name: str,
     validate_traffic_target: bool,
+    webhook_timeout: int,
+    verbosity: str,
     kubeconfig: Path | None,
     context: str | None,
     osm_namespace: str,
@@ -138,11 +160,13 @@ def command(  # noqa: PLR0913 - a flag each
             mesh=mesh,
             namespace=osm_namespace,
             pod_name=pod_name or socket.gethostname(),
-            envoy_image=envoy_image,
-            init_image=init_image,
+            envoy_image=envoy_image or shipped_image("osm-envoy", __version__),
+            init_image=init_image or shipped_image("osm-init", __version__),
             trust_domain=trust_domain,
             ca_secret=ca_bundle_secret_name,
             validate_traffic_target=validate_traffic_target,
+            webhook_timeout_s=webhook_timeout,
+            log_level=verbosity,
             kubeconfig=kubeconfig,
             context=context,
         )

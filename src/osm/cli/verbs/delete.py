@@ -10,6 +10,7 @@ from osm.cli.manifest_keys import keys_of
 from osm.cli.manifest_text import read_manifests
 from osm.cli.names import DEFAULT_NAMESPACE, NAMESPACE, OBJECT
 from osm.core.api.manifest import Key
+from osm.errors import UsageError
 
 
 @click.command(
@@ -46,6 +47,9 @@ def command(
 
     Removes them from the files of the mesh's directory; the rest of those files stays as it is.
     """
+    if kind == "mesh" and not names:
+        # OSM called its `uninstall` so, too.
+        raise UsageError("A mesh is no object.", hint="To remove one: osm uninstall mesh")
     if kind:
         kind, names = split_reference(kind, names)
     if files and kind:

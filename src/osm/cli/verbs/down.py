@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from osm.cli.client import MeshClient
-from osm.cli.command import Verb, mesh_option
+from osm.cli.command import Verb, invocation, mesh_option
 from osm.cli.find_mesh import find_mesh
-from osm.errors import OsmError
+from osm.errors import OsmError, UsageError
 from osm.local.runtime_directory import is_running
 
 _PAUSE_S = 0.1
@@ -35,6 +35,10 @@ def command(mesh: str | None, timeout: float) -> None:
 
     Its workloads and proxies end, and nothing of it is left on the machine. Your files stay.
     """
+    if invocation().names_cluster:
+        raise UsageError(
+            "A mesh on a cluster is not stopped, but removed.", hint="Use: osm uninstall mesh"
+        )
     name, path = find_mesh(mesh)
     with MeshClient(path, name) as client:
         client.shutdown()

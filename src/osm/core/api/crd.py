@@ -45,7 +45,7 @@ _STATUS: Schema = {
     "x-kubernetes-preserve-unknown-fields": True,
     "properties": {
         "currentStatus": {
-            "description": "The state in one word, as OSM wrote it: `committed` or `error`.",
+            "description": "The state in one word, as OSM wrote it: `committed`, `error` or `pending`.",
             "type": "string",
         },
         "reason": {"description": "Why it is in this state.", "type": "string"},

@@ -19,3 +19,6 @@ SWITCH = {
     "false": False,
 }
 """The values of both annotations, in any case."""
+
+SYSTEM_NAMESPACES = ("kube-system", "kube-public")
+"""Never part of a mesh, whatever their labels say."""

@@ -1,5 +1,7 @@
 """What an Envoy is started with: where the control plane is, and how to prove who asks."""
 
+from collections.abc import Mapping
+
 import msgspec
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
@@ -26,6 +28,7 @@ from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.core.envoy.address import envoy_address
 from osm.core.envoy.cluster import HTTP_OPTIONS
 from osm.core.envoy.names import CONTROL_PLANE_CLUSTER, RUNTIME_LAYER
+from osm.core.envoy.probes import ProbeListeners, add_probes, connection_limits
 from osm.core.envoy.tls import ads_source
 from osm.core.envoy.token import TOKEN_SECRET, token_filters, token_secret, trust_in
 from osm.core.model.identity import ProxyIdentity
@@ -78,7 +81,8 @@ class HostAddress(msgspec.Struct, frozen=True, gc=False):
 class Bootstrap(msgspec.Struct, frozen=True, gc=False):
     """`directory` is where the proxy finds its secrets' files, as it sees it itself."""
 
-    proxy: ProxyIdentity
+    proxy: ProxyIdentity | None
+    """None: Envoy's arguments say whose proxy it is, and one text serves copies of a pod."""
     control_plane: Address | HostAddress
     control_plane_name: str
     """The DNS name in the control plane's certificate."""
@@ -88,15 +92,13 @@ class Bootstrap(msgspec.Struct, frozen=True, gc=False):
     """The directory is a projected volume with a ServiceAccount token, which the proxy shows instead of
     a certificate (`osm.core.envoy.token`).
     """
+    probes: ProbeListeners | None = None
+    """Where the kubelet asks the proxy; None where there is no kubelet."""
 
 
 def build_bootstrap(value: Bootstrap) -> str:
-    """The bootstrap as JSON."""
+    """The bootstrap as JSON, without spaces: in a pod it is an argument, whose length is limited."""
     bootstrap = bootstrap_pb2.Bootstrap(
-        node=base_pb2.Node(
-            id=value.proxy.name,
-            cluster=f"{value.proxy.identity.service_account}.{value.proxy.identity.namespace}",
-        ),
         admin=bootstrap_pb2.Admin(address=envoy_address(value.admin)),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(
             clusters=[_control_plane_cluster(value)]
@@ -111,8 +113,14 @@ def build_bootstrap(value: Bootstrap) -> str:
             cds_config=ads_source(),
             lds_config=ads_source(),
         ),
-        layered_runtime=_runtime(),
+        layered_runtime=_runtime(connection_limits(value.probes) if value.probes else {}),
     )
+    if value.proxy is not None:
+        identity = value.proxy.identity
+        bootstrap.node.id = value.proxy.name
+        bootstrap.node.cluster = f"{identity.service_account}.{identity.namespace}"
+    if value.probes is not None:
+        add_probes(bootstrap.static_resources, value.probes)
     for prefix in _STATS_PREFIXES:
         bootstrap.stats_config.stats_matcher.inclusion_list.patterns.add(prefix=prefix)
     buckets = bootstrap.stats_config.histogram_bucket_settings.add(buckets=_DURATION_BUCKETS)
@@ -127,7 +135,8 @@ def build_bootstrap(value: Bootstrap) -> str:
             max_active_downstream_connections=50_000
         )
     )
-    return json_format.MessageToJson(bootstrap, preserving_proto_field_name=True, sort_keys=True)
+    fields = json_format.MessageToDict(bootstrap, preserving_proto_field_name=True)
+    return msgspec.json.encode(fields, order="sorted").decode()
 
 
 def build_certificate_file(certificate: bytes, private_key: bytes) -> str:
@@ -250,8 +259,9 @@ def _file_secret(name: str, value: Bootstrap, file: str) -> secret_pb2.SdsSecret
     )
 
 
-def _runtime() -> bootstrap_pb2.LayeredRuntime:
+def _runtime(connections: Mapping[str, int]) -> bootstrap_pb2.LayeredRuntime:
     limits = {
+        **connections,
         "re2.max_program_size.error_level": REGEX_PROGRAM_LIMIT,
         "re2.max_program_size.warn_level": REGEX_PROGRAM_LIMIT,
     }

@@ -6,14 +6,19 @@ import msgspec
 
 from osm.core.api.kubernetes import Namespace
 from osm.core.api.limits import clipped
-from osm.core.api.mesh_keys import IGNORE, INJECTION, METRICS, MONITORED_BY, SWITCH
+from osm.core.api.mesh_keys import (
+    IGNORE,
+    INJECTION,
+    METRICS,
+    MONITORED_BY,
+    SWITCH,
+    SYSTEM_NAMESPACES,
+)
 from osm.core.inject.obstacles import obstacles, warnings
 from osm.core.inject.pod import Pod
 from osm.core.inject.sidecar import is_injected
 from osm.core.inject.verdict import Inject, Leave, Refuse, Verdict
 from osm.core.model.redirection import Redirection
-
-SYSTEM_NAMESPACES = ("kube-system", "kube-public")
 
 Switch = bool | Refuse | None
 """What an annotation says, that it says nothing we know, or that it is not there."""
@@ -38,9 +43,9 @@ def decide(
     if here.name in (*SYSTEM_NAMESPACES, mesh.namespace):
         return Leave(f"pods of namespace {here.name} never have a proxy")
     if here.labels.get(MONITORED_BY) != mesh.name:
-        return Leave(f"namespace {here.name} is not part of mesh {mesh.name}")
+        return Leave(f"namespace {here.name} is not part of mesh {mesh.name}", by_namespace=True)
     if IGNORE in here.labels:
-        return Leave(f"namespace {here.name} has the label {IGNORE}")
+        return Leave(f"namespace {here.name} has the label {IGNORE}", by_namespace=True)
     of_pod = switch(pod.metadata.annotations, INJECTION, "the pod")
     of_namespace = switch(here.annotations, INJECTION, f"namespace {here.name}")
     wanted = _wanted(of_pod, of_namespace)
@@ -77,4 +82,5 @@ def _wanted(of_pod: Switch, of_namespace: Switch) -> Verdict:
         return Leave(f"its annotation {INJECTION} says so")
     if of_pod or of_namespace:
         return Inject()
-    return Leave(f"neither it nor its namespace has the annotation {INJECTION}: enabled")
+    reason = f"neither it nor its namespace has the annotation {INJECTION}: enabled"
+    return Leave(reason, by_namespace=True)

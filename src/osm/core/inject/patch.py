@@ -22,6 +22,8 @@ def difference(before: object, after: object) -> tuple[Operation, ...]:
 
 
 def _difference(before: object, after: object, path: Path) -> Iterator[Operation]:
+    if before is after:
+        return  # most of a document; and somebody may have nested it very deep
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         yield from _of_objects(before, after, path)
     elif isinstance(before, list | tuple) and isinstance(after, list | tuple):

@@ -159,8 +159,8 @@ def _arguments(sidecar: Sidecar) -> Iterator[str]:
     yield from ("--service-node", "$(POD_NAMESPACE)/$(POD_NAME)")
     yield from ("--service-cluster", "$(SERVICE_ACCOUNT).$(POD_NAMESPACE)")
     yield "--disable-hot-restart"
-    # In the bootstrap are paths of probes: what looks like a variable there is none.
-    yield from ("--config-yaml", sidecar.bootstrap.replace("$(", "$$("))
+    # In the bootstrap are paths of probes: what looks like a variable there is none, nor is `$$` one `$`.
+    yield from ("--config-yaml", sidecar.bootstrap.replace("$", "$$"))
 
 
 def _ports(probes: Probes) -> Iterator[tuple[str, int]]:

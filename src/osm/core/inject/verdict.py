@@ -13,6 +13,8 @@ class Leave(msgspec.Struct, frozen=True, gc=False):
     """It stays as it is, for this reason."""
 
     reason: str
+    by_namespace: bool = False
+    """Whether what its namespace says is why: an old copy of it may have said otherwise."""
 
 
 class Refuse(msgspec.Struct, frozen=True, gc=False):

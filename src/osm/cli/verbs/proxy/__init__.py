@@ -3,7 +3,7 @@
 import click
 
 from osm.cli.command import VerbGroup
-from osm.cli.verbs.proxy import bootstrap, diff, get, list_proxies, status
+from osm.cli.verbs.proxy import bootstrap, diff, get, list_proxies, set_admin, status
 
 
 @click.group(cls=VerbGroup, name="proxy")
@@ -11,5 +11,5 @@ def command() -> None:
     """Look at the proxies."""
 
 
-for _verb in (list_proxies, status, diff, get, bootstrap):
+for _verb in (list_proxies, status, diff, get, set_admin, bootstrap):
     command.add_command(_verb.command)

@@ -1,0 +1,89 @@
+"""The real `osm` as a person runs it, against a test cluster; and what stands for a mesh there."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.kubernetes.control_plane import ControlPlane
+
+LIMIT_S = 60.0
+
+
+class Result(NamedTuple):
+    """What a call of `osm` came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def osm(
+    cluster: ControlPlane, *arguments: str, kubeconfig: Path | None = None, text: str = ""
+) -> Result:
+    """Run `osm`, with `text` on its standard input; no mesh runs on this machine."""
+    runtime = cluster.directory / "no-local-mesh"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "osm",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(runtime),
+            "XDG_RUNTIME_DIR": str(runtime),
+            "KUBECONFIG": str(kubeconfig or cluster.kubeconfig),
+        },
+    )
+    async with asyncio.timeout(LIMIT_S):
+        out, err = await process.communicate(text.encode())
+    assert process.returncode is not None
+    return Result(process.returncode, out.decode(), err.decode())
+
+
+async def stand_for_mesh(
+    cluster: ControlPlane, namespace: str, mesh: str, version: str = "v1.2.3"
+) -> None:
+    """The Deployment of a control plane, without pods."""
+    labels = {
+        "app": "osm-controller",
+        "meshName": mesh,
+        "app.kubernetes.io/name": "openservicemesh.io",
+        "app.kubernetes.io/instance": mesh,
+        "app.kubernetes.io/version": version,
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "osm-controller", "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "osm-controller"}},
+            "template": {
+                "metadata": {"labels": {"app": "osm-controller"}},
+                "spec": {"containers": [{"name": "osm-controller", "image": "mesh.local/osm:1"}]},
+            },
+        },
+    }
+    await cluster.kubectl("create", "-f", "-", text=json.dumps(deployment))
+
+
+async def get(cluster: ControlPlane, *arguments: str) -> Any:
+    """An object as the API server has it."""
+    return json.loads(await cluster.kubectl("get", *arguments, "-o", "json"))
+
+
+async def nobody_special(cluster: ControlPlane, namespace: str) -> Path:
+    """A kubeconfig with the account `default` of a namespace, which may do nothing."""
+    token = (await cluster.kubectl("create", "token", "default", "-n", namespace)).strip()
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    path = cluster.directory / f"{namespace}.kubeconfig"
+    path.write_text(json.dumps(config))
+    return path

@@ -1,0 +1,9 @@
+from pathlib import Path
+
+import pytest
+from tests.chart.helm import Helm
+
+
+@pytest.fixture
+def helm(tmp_path: Path) -> Helm:
+    return Helm(tmp_path)

@@ -1,0 +1,113 @@
+"""One whole cluster for all tests of this tier, a namespace for each test.
+
+    pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+    async def test_a_service_answers(node: Node, namespace: str) -> None:
+        await apply(node, app("web", "python", "-m", "http.server", "80", port=80), namespace)
+        await ready(node, namespace, "app=web")
+        await run_in_pod(node, namespace, "deployment/web", "curl", "-sf", "http://web/")
+
+- `node` (`tests.kubernetes.node.Node`) is a `ControlPlane`: `kubectl`, `kubeconfig`, `url`, `stop` and
+  `start` of `kube-apiserver` and others. Beyond that: `begin` and `end` of `kubelet`, `kube-proxy`;
+  `run_inside` (a command in the node's namespaces: `ctr`, `nft`), `run_in_network` (a command of here that
+  reaches pods and Services by address), `call_in_network` (a function likewise: `lambda: httpx2.get(url)`),
+  `import_image`. Nothing in it reaches the world.
+- Between pods and the API server stands `fault_proxy(node, await node.listen())`, at `proxy.address`; between
+  a client of here and the API server `fault_proxy(node)`.
+- `mesh` (`tests.cluster.mesh.Mesh`): what `osm install` made, and `osm` itself; `meshed`: a namespace of it.
+- `namespace`: its name; it is deleted after the test. Objects of no namespace are the test's to delete.
+- `tests.cluster.pods`: `apply`, `ready`, `until_pods`, `pods`, `run_in_pod`, `logs`, and `app`, which
+  writes a Deployment and a Service.
+- `tests.cluster.load`: `load`, requests at a steady rate from a pod, with what failed.
+- Images: `images.catalogue.name("osm-controller")`, `osm-demo`, `osm-envoy`, `osm-init`, as they are built
+  from this checkout at the session's start; `tests.kubernetes.images.APPS` has what the demo's has, and
+  `curl`, `nft`, `bash`. No image is pulled: there is no registry.
+- `tests.cluster.conftest`: `make_namespace` for a second one, `eventually` to wait for a condition.
+- When a test fails, the pods of its namespace and of the mesh's are shown, with their last lines.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from tests.kubernetes.node import Node, running_node
+
+from .mesh import Mesh, installed_mesh
+from .state import state_of
+
+HERE = Path(__file__).parent
+LIMIT_S = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test pays for the cluster, and pods take seconds to come and go."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(LIMIT_S), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Node]:
+    async with running_node(tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def mesh(node: Node) -> AsyncIterator[Mesh]:
+    """One mesh for all tests that want one. Whoever changes its MeshConfig changes it back."""
+    async with installed_mesh(node) as installed:
+        yield installed
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def meshed(mesh: Mesh, namespace: str) -> str:
+    """The name of a namespace of the mesh, deleted after the test."""
+    await mesh.join(namespace)
+    return namespace
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def namespace(node: Node) -> AsyncIterator[str]:
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    await make_namespace(node, name)
+    yield name
+    await node.kubectl("delete", "namespace", name, "--wait=false")
+
+
+async def make_namespace(node: Node, name: str) -> None:
+    """A namespace in which pods can be made: its first account comes a moment later."""
+    await node.kubectl("create", "namespace", name)
+    account = ("serviceaccount/default", "--for=create", "--timeout=30s")
+    await node.kubectl("--namespace", name, "wait", *account)
+
+
+async def eventually(
+    condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 30.0
+) -> float:
+    """Wait until a condition holds; returns how long that took in seconds."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while True:
+        holds = condition()
+        if isinstance(holds, Awaitable):
+            holds = await holds
+        if holds:
+            return loop.time() - started
+        assert loop.time() - started < within, f"not within {within} s: {what}"
+        await asyncio.sleep(0.2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    values: dict[str, Any] = getattr(item, "funcargs", {})
+    if report.failed and "node" in values:
+        shown = state_of(values["node"], values.get("namespace", "default"))
+        report.sections.append(("the cluster", shown))
+    return report

@@ -1,0 +1,88 @@
+"""What is kept of a pod: enough to mean the same, and not what tells its programs how to run."""
+
+from typing import Any
+
+import msgspec
+
+from osm.core.api.decode import decode
+from osm.core.compile.build import compile_model
+from osm.core.compile.options import CompileOptions
+from osm.core.compile.snapshot import Snapshot
+from osm.core.model.mesh import Model
+from osm.core.model.workload import SocketAddress
+from osm.kubernetes.source import slim
+
+OPTIONS = CompileOptions("osm", "cluster.local", namespace="osm-system")
+BOOTSTRAP = "admin: {}\n" * 500
+NAMESPACE: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": "shop", "labels": {"openservicemesh.io/monitored-by": "osm"}},
+}
+SERVICE: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {
+        "clusterIP": "10.96.0.7",
+        "selector": {"app": "web"},
+        "ports": [{"port": 80, "targetPort": "http", "appProtocol": "http"}],
+    },
+}
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web-0", "namespace": "shop", "labels": {"app": "web"}},
+    "spec": {
+        "serviceAccountName": "web",
+        "volumes": [{"name": "identity", "projected": {"sources": []}}],
+        "initContainers": [
+            {
+                "name": "envoy",
+                "image": "envoy",
+                "restartPolicy": "Always",
+                "args": ["--config-yaml", BOOTSTRAP],
+                "env": [{"name": "POD_NAME", "value": "web-0"}],
+                "volumeMounts": [{"name": "identity", "mountPath": "/identity"}],
+            }
+        ],
+        "containers": [
+            {
+                "name": "app",
+                "image": "app",
+                "ports": [{"name": "http", "containerPort": 8080}],
+                "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}},
+            }
+        ],
+    },
+    "status": {
+        "phase": "Running",
+        "podIP": "10.88.0.9",
+        "conditions": [{"type": "Ready", "status": "True"}],
+    },
+}
+
+
+def model_of(*documents: dict[str, Any]) -> Model:
+    manifests = [decode(each).manifest for each in documents]
+    return compile_model(Snapshot().with_changes([m for m in manifests if m is not None]), OPTIONS)
+
+
+def test_a_slim_pod_means_the_same() -> None:
+    whole = model_of(NAMESPACE, SERVICE, POD)
+    assert [each.ready for each in whole.workloads.values()] == [True]
+    (found,) = whole.endpoints.values()
+    assert [each.address for each in found] == [SocketAddress("10.88.0.9", 8080)]
+    assert model_of(*map(slim, (NAMESPACE, SERVICE, POD))) == whole
+
+
+def test_a_slim_pod_is_short_and_tells_who_it_is() -> None:
+    kept = slim(POD)
+    assert len(msgspec.json.encode(kept)) < 700 < len(BOOTSTRAP)
+    assert [each["name"] for each in kept["spec"]["initContainers"]] == ["envoy"]
+    assert kept["spec"]["initContainers"][0]["image"] == "envoy"
+    assert POD["spec"]["initContainers"][0]["args"][1] == BOOTSTRAP, "the document is not changed"
+
+
+def test_what_is_no_pod_is_kept_whole() -> None:
+    assert slim(SERVICE) == SERVICE
