@@ -230,14 +230,16 @@ async def test_a_second_manager_that_fights_is_answered_three_times_in_a_minute(
     cluster: ControlPlane, proxy: FaultProxy, mesh: Installation
 ) -> None:
     name = mesh.mutating_webhook
+    loop = asyncio.get_running_loop()
     async with guarding(proxy, (OFTEN, 0.5)) as running_:
         running_.guard.want(hooks(cluster, mesh)[:1])
         await eventually(lambda: _is_there(cluster, name), "made")
+        started = loop.time()
         for _ in range(15):
             await cluster.kubectl("patch", MUTATING, name, "--type=json", "-p", EDITS[0])
             await asyncio.sleep(0.2)
-        assert writes(proxy) == 3  # one of them made it
-        assert len(running_.told) == 2
+        assert 3 <= writes(proxy) <= 3 * (1 + (loop.time() - started) // 60)
+        assert len(running_.told) == writes(proxy) - 1  # the first made it
 
 
 async def test_what_others_add_is_left_alone(

@@ -192,7 +192,9 @@ async def test_one_that_takes_the_status_away_again_and_again_makes_no_storm(
 ) -> None:
     await define(cluster)
     await apply(cluster, namespace, split())
+    loop = asyncio.get_running_loop()
     async with writing(proxy.kubeconfig, namespace):
+        started = loop.time()
         for _ in range(12):
             patch = json.dumps({"status": {"currentStatus": "theirs", "conditions": []}})
             await cluster.kubectl(
@@ -200,7 +202,7 @@ async def test_one_that_takes_the_status_away_again_and_again_makes_no_storm(
                 *("--type=merge", "-p", patch),
             )
             await asyncio.sleep(0.3)
-        assert 2 <= len(writes(proxy)) <= 3
+        assert 2 <= len(writes(proxy)) <= 3 * (1 + (loop.time() - started) // 60)
 
 
 @pytest.mark.parametrize("status", [404, 422])

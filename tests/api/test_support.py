@@ -3,10 +3,8 @@
 import asyncio
 import base64
 import json
-import os
 import re
 import stat
-import sys
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +18,7 @@ from osm import __version__
 
 from .kubelet import Kubelet, kubelet
 from .meshes import CONTROLLER, standing_mesh, standing_shop
-from .verbs import osm
+from .verbs import osm, start_osm
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CANARY = "canary7b1f"
@@ -184,18 +182,7 @@ async def test_the_health_of_a_control_plane_tells_what_is_missing(
 async def test_the_page_is_on_a_port_of_this_machine_until_ctrl_c(
     cluster: ControlPlane, mesh: str
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "osm", "dashboard", "--mesh", mesh, "-p", "0", "--no-browser"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={
-            "PATH": os.environ["PATH"],
-            "KUBECONFIG": str(cluster.kubeconfig),
-            "HOME": str(cluster.directory),
-            "XDG_RUNTIME_DIR": str(cluster.directory),
-        },
-    )
+    process = await start_osm(cluster, "dashboard", "--mesh", mesh, "-p", "0", "--no-browser")
     assert process.stdout is not None
     page = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
     async with httpx2.AsyncClient(trust_env=False) as client:

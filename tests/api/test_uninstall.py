@@ -66,11 +66,8 @@ async def test_what_install_made_goes_and_what_is_of_others_stays(
 @pytest.mark.parametrize(
     ("answers", "asked", "left"),
     [
-        pytest.param("y\n", 1, 0, id="yes"),
-        pytest.param("n\n", 1, 1, id="no"),
         pytest.param("\nwhat\nYes\n", 3, 0, id="the third time"),
         pytest.param("a\nb\nc\ny\n", 3, 1, id="not a fourth time"),
-        pytest.param("", 1, 1, id="nobody there"),
     ],
 )
 async def test_it_lists_the_meshes_and_asks(

@@ -84,6 +84,20 @@ async def test_without_the_old_values_what_they_made_is_pruned(installed: Contro
     assert (await get(installed, *config))["spec"]["traffic"]["enableEgress"] is False
 
 
+async def test_an_autoscaler_takes_over_the_replicas_that_there_are(
+    installed: ControlPlane,
+) -> None:
+    scaling = "osm.osmController.autoScale.enable=true"
+    result = await osm(installed, "upgrade", "--no-wait", "--set", scaling)
+    assert result.code == 0, result.err
+    assert "HorizontalPodAutoscaler osm-system/osm-controller created" in result.out
+    assert (await get(installed, *DEPLOYMENT))["spec"]["replicas"] == 3
+    await installed.kubectl("scale", *DEPLOYMENT, "--replicas=5")  # as the autoscaler does
+    again = await osm(installed, "upgrade", "--no-wait", "--set", "osm.image.tag=two")
+    assert again.code == 0, again.err
+    assert (await get(installed, *DEPLOYMENT))["spec"]["replicas"] == 5
+
+
 async def test_what_others_changed_is_a_conflict_until_told(installed: ControlPlane) -> None:
     await installed.kubectl("scale", *DEPLOYMENT, "--replicas=2")
     refused = await osm(installed, "upgrade", "--no-wait")

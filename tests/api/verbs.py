@@ -1,9 +1,13 @@
 """The real `osm` as a person runs it, against a test cluster; and what stands for a mesh there."""
 
 import asyncio
+import atexit
+import functools
 import json
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,27 +24,41 @@ class Result(NamedTuple):
     err: str
 
 
-async def osm(
-    cluster: ControlPlane, *arguments: str, kubeconfig: Path | None = None, text: str = ""
-) -> Result:
-    """Run `osm`, with `text` on its standard input; no mesh runs on this machine."""
-    runtime = cluster.directory / "no-local-mesh"
-    runtime.mkdir(mode=0o700, exist_ok=True)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "osm",
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
+@functools.cache
+def _empty_directory() -> str:
+    """Short, or unix sockets would be elsewhere, and meshes of others would be found there."""
+    path = tempfile.mkdtemp(prefix="osm-", dir="/tmp")
+    atexit.register(shutil.rmtree, path)
+    return path
+
+
+async def start_osm(
+    cluster: ControlPlane,
+    *arguments: str,
+    kubeconfig: Path | None = None,
+    stdin: int = asyncio.subprocess.DEVNULL,
+) -> asyncio.subprocess.Process:
+    """Start `osm` where no mesh runs on this machine."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "osm", *arguments),
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={
             "PATH": os.environ["PATH"],
-            "HOME": str(runtime),
-            "XDG_RUNTIME_DIR": str(runtime),
+            "HOME": str(cluster.directory),
+            "XDG_RUNTIME_DIR": _empty_directory(),
             "KUBECONFIG": str(kubeconfig or cluster.kubeconfig),
         },
     )
+
+
+async def osm(
+    cluster: ControlPlane, *arguments: str, kubeconfig: Path | None = None, text: str = ""
+) -> Result:
+    """Run `osm` to its end, with `text` on its standard input."""
+    pipe = asyncio.subprocess.PIPE
+    process = await start_osm(cluster, *arguments, kubeconfig=kubeconfig, stdin=pipe)
     async with asyncio.timeout(LIMIT_S):
         out, err = await process.communicate(text.encode())
     assert process.returncode is not None

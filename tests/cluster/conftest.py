@@ -16,19 +16,19 @@
   a client of here and the API server `fault_proxy(node)`.
 - `mesh` (`tests.cluster.mesh.Mesh`): what `osm install` made, and `osm` itself; `meshed`: a namespace of it.
 - `namespace`: its name; it is deleted after the test. Objects of no namespace are the test's to delete.
-- `tests.cluster.pods`: `apply`, `ready`, `until_pods`, `pods`, `run_in_pod`, `logs`, and `app`, which
-  writes a Deployment and a Service.
+- `tests.cluster.pods`: `apply`, `ready`, `until_pods`, `pods`, `run_in_pod`, `logs`, `reachable` (a Service
+  takes connections, which comes a moment after its pods are ready), and `app`, which writes a Deployment
+  and a Service.
 - `tests.cluster.load`: `load`, requests at a steady rate from a pod, with what failed.
 - Images: `images.catalogue.name("osm-controller")`, `osm-demo`, `osm-envoy`, `osm-init`, as they are built
   from this checkout at the session's start; `tests.kubernetes.images.APPS` has what the demo's has, and
   `curl`, `nft`, `bash`. No image is pulled: there is no registry.
-- `tests.cluster.conftest`: `make_namespace` for a second one, `eventually` to wait for a condition.
+- `tests.cluster.conftest`: `make_namespace` for a second one. `tests.cluster.waiting`: `eventually`.
 - When a test fails, the pods of its namespace and of the mesh's are shown, with their last lines.
 """
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -83,22 +83,6 @@ async def make_namespace(node: Node, name: str) -> None:
     await node.kubectl("create", "namespace", name)
     account = ("serviceaccount/default", "--for=create", "--timeout=30s")
     await node.kubectl("--namespace", name, "wait", *account)
-
-
-async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 30.0
-) -> float:
-    """Wait until a condition holds; returns how long that took in seconds."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    while True:
-        holds = condition()
-        if isinstance(holds, Awaitable):
-            holds = await holds
-        if holds:
-            return loop.time() - started
-        assert loop.time() - started < within, f"not within {within} s: {what}"
-        await asyncio.sleep(0.2)
 
 
 @pytest.hookimpl(wrapper=True)

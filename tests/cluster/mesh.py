@@ -34,6 +34,8 @@ class Mesh:
         self.node = node
         self.namespace = namespace
         self.installed_in_s = 0.0
+        self.said = ""
+        """What `osm install` printed."""
 
     async def osm(self, *arguments: str, text: str = "", limit_s: float = 240.0) -> str:
         """Run `osm`; raises `AssertionError` with what it says when it fails."""
@@ -142,9 +144,9 @@ async def installed_mesh(node: Node, *options: str) -> AsyncIterator[Mesh]:
     """Install with `osm install`, and uninstall everything in the end."""
     mesh = Mesh(node)
     started = time.monotonic()
-    printed = await mesh.osm("install", *options)
+    mesh.said = await mesh.osm("install", *options)
     mesh.installed_in_s = time.monotonic() - started
-    assert "OSM installed successfully in namespace [osm-system] with mesh name [osm]" in printed
+    assert "OSM installed successfully in namespace [osm-system] with mesh name [osm]" in mesh.said
     try:
         yield mesh
     finally:

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import yaml
 from tests.kubernetes.images import APPS
 from tests.kubernetes.node import Node
+
+from .waiting import eventually
 
 READY_WITHIN_S = 90.0
 
@@ -51,6 +54,28 @@ async def pods(node: Node, namespace: str, selector: str) -> list[dict[str, Any]
     """All pods that match and are not being deleted."""
     text = await node.kubectl("--namespace", namespace, "get", "pods", "-l", selector, "-o", "json")
     return [pod for pod in json.loads(text)["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+
+async def service_address(node: Node, namespace: str, service: str) -> str:
+    path = "jsonpath={.spec.clusterIP}"
+    return await node.kubectl("--namespace", namespace, "get", "service", service, "-o", path)
+
+
+async def reachable(
+    node: Node, namespace: str, service: str, port: int, *, within: float = READY_WITHIN_S
+) -> None:
+    """Wait until a Service takes connections: its pods are ready a moment before kube-proxy knows."""
+    address = await service_address(node, namespace, service)
+
+    def connect() -> bool:
+        try:
+            socket.create_connection((address, port), 2).close()
+        except OSError:
+            return False
+        return True
+
+    what = f"{service}:{port} takes connections"
+    await eventually(lambda: node.call_in_network(connect), what, within=within)
 
 
 async def run_in_pod(

@@ -10,8 +10,8 @@ from tests.kubernetes.certificates import Authority
 from tests.kubernetes.fault_proxy import Fault, fault_proxy
 from tests.kubernetes.node import Node
 
-from .conftest import eventually
 from .pods import app, apply, ready, run_in_pod
+from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,9 +9,9 @@ from tests.kubernetes.node import Node
 
 from osm import __version__
 
-from .conftest import eventually
 from .mesh import Mesh
 from .pods import app, apply, ready
+from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 OPEN = {"enablePermissiveTrafficPolicyMode": True, "enableEgress": True}
@@ -24,8 +24,8 @@ async def test_what_a_person_asks_of_two_pods(
     for name in ("web", "caller"):
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
         await apply(node, json.dumps(account), meshed)
-    serve = ("python", "-m", "http.server", "80")
-    await apply(node, app("web", *serve, port=80, serviceAccountName="web"), meshed)
+    serve = ("python", "-m", "http.server", "8080")
+    await apply(node, app("web", *serve, port=8080, serviceAccountName="web"), meshed)
     await apply(node, app("caller", "sleep", "900", serviceAccountName="caller"), meshed)
     (web,) = await ready(node, meshed, "app=web")
     (caller,) = await ready(node, meshed, "app=caller")
@@ -75,7 +75,7 @@ async def it_is_verified(mesh: Mesh, namespace: str, caller: str, web: str) -> N
         denied = await mesh.try_osm("verify", "connectivity", *asked, "--to-service", "web")
         assert denied.code == 1
         assert "Status: Failure" in denied.out
-        assert "no TrafficTarget allows" in denied.out
+        assert f'Verify policies for GET / of "web.{namespace}:8080"' in denied.out
         await mesh.allow(namespace, "caller", "web")
 
         async def is_allowed() -> bool:

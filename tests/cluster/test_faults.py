@@ -7,10 +7,10 @@ import signal
 import pytest
 from tests.kubernetes.node import Node
 
-from .conftest import eventually
 from .load import Counts, load
 from .mesh import Mesh
 from .pods import app, apply, pods, ready, run_in_pod, until_pods
+from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,9 +6,9 @@ import re
 import pytest
 from tests.kubernetes.node import Node
 
-from .conftest import eventually
 from .mesh import DEMO, Mesh
 from .pods import logs, ready
+from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

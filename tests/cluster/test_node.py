@@ -17,9 +17,9 @@ from osm import __version__
 from osm.core.inject.redirection import rules_of, ruleset
 from osm.core.model.redirection import Redirection
 
-from .conftest import eventually
 from .load import load
-from .pods import app, apply, logs, ready, run_in_pod, until_pods
+from .pods import app, apply, logs, reachable, ready, run_in_pod, service_address, until_pods
+from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,23 +44,28 @@ RESTRICTED = {
 
 
 async def web(node: Node, namespace: str, *, replicas: int = 1) -> list[str]:
-    """Pods that answer with their names; returns these."""
+    """Pods that answer with their names, which the Service leads to; returns these."""
     text = app("web", "python", "-c", SERVE, port=8080, replicas=replicas)
     await apply(node, text, namespace)
     made = await ready(node, namespace, "app=web", count=replicas)
-    return [pod["metadata"]["name"] for pod in made]
+    await reachable(node, namespace, "web", 8080)
+    names = {pod["metadata"]["name"] for pod in made}
+    url = f"http://{await service_address(node, namespace, 'web')}:8080/"
+    seen: set[str] = set()
 
+    async def all_answer() -> bool:
+        seen.add(await node.run_in_network("curl", "-sf", url))
+        return seen == names
 
-async def service_address(node: Node, namespace: str, service: str) -> str:
-    path = "jsonpath={.spec.clusterIP}"
-    return await node.kubectl("--namespace", namespace, "get", "service", service, "-o", path)
+    await eventually(all_answer, "all pods answer behind their Service")
+    return sorted(names)
 
 
 async def test_a_service_is_resolved_and_balances_over_its_pods(node: Node, namespace: str) -> None:
     names = await web(node, namespace, replicas=2)
     fetch = "for i in {1..30}; do curl -sf http://web:8080/; echo; done"
     answers = await run_in_pod(node, namespace, names[0], "bash", "-c", fetch)
-    assert sorted(set(answers.split())) == sorted(names)
+    assert sorted(set(answers.split())) == names
     resolve = "import socket; print(socket.gethostbyname('web'))"
     address = await run_in_pod(node, namespace, names[0], "python", "-c", resolve)
     assert address.strip() == await service_address(node, namespace, "web")

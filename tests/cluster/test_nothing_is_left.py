@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.kubernetes.keeper import CGROUPS, PREFIX, sweep
 
-from .conftest import eventually
+from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -42,7 +42,7 @@ async def uninstall(server: ApiServer, asked: Asked) -> int:
     chosen = _chosen(planes, asked)
     if not asked.force:
         await _print_meshes(objects, planes)
-        chosen = [each for each in chosen if _confirmed(each)]
+        chosen = [each for each in chosen if is_confirmed(each)]
         if not chosen:
             click.echo("Nothing was uninstalled.", err=True)
     failed: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ async def _print_meshes(objects: Objects, planes: tuple[ControlPlane, ...]) -> N
     _say(table(("mesh name", "mesh namespace", "version", "added namespaces"), rows))
 
 
-def _confirmed(installation: Installation) -> bool:
+def is_confirmed(installation: Installation) -> bool:
     """Ask; what is neither yes nor no three times is no, and so is the end of the input."""
     mesh, place = installation.mesh, installation.namespace
     question = (

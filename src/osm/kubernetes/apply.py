@@ -106,6 +106,16 @@ class Objects:
         path = await self.resources.path(ref)
         return _decoded(await self.server.request("PATCH", path, parameters, document, _APPLY))
 
+    async def own(self, ref: Ref, fields: Document, manager: str) -> None:
+        """Make fields of an object belong to a field manager, whoever else has them."""
+        name = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name}}
+        parameters = {"fieldManager": manager, "force": "true"}
+        path = await self.resources.path(ref)
+        try:
+            await self.server.request("PATCH", path, parameters, name | fields, _APPLY)
+        except Status as error:
+            raise explain(error, str(ref)) from error
+
     async def create(self, document: Document) -> bool:
         """Create an object; False when it is there already."""
         ref = ref_of(document)

@@ -18,6 +18,8 @@ from osm.kubernetes.rollout import Progress, wait_gone, wait_ready
 
 DEFINED_WITHIN_S = 60.0
 """How long CustomResourceDefinitions may take until they are established."""
+SCALER = "osm-autoscaling"
+"""The field manager of a number of replicas that an autoscaler may change."""
 GONE_WITHIN_S = 60.0
 """How long a namespace may take that somebody deleted before."""
 
@@ -135,7 +137,15 @@ class Installer:
             if there is not None:
                 # Not even asked for: the API server would call the mesh's own webhook.
                 return Applied(ref_of(document), "unchanged", there, there)
+        if document["kind"] == "Deployment" and "replicas" not in document["spec"]:
+            await self._hand_over_replicas(ref_of(document))
         return await self._apply(document)
+
+    async def _hand_over_replicas(self, ref: Ref) -> None:
+        """An autoscaler decides from now on. A field that nobody has any more would fall back to 1."""
+        there = await self._objects.get(ref)
+        if there is not None:
+            await self._objects.own(ref, {"spec": {"replicas": there["spec"]["replicas"]}}, SCALER)
 
     async def _apply(self, document: Document, *, force: bool = False) -> Applied:
         done = await self._objects.apply(document, force=force or self._force)
@@ -151,6 +161,10 @@ class Installer:
             return Applied(ref, "created", None, document)
         if is_kept(document) or ref.kind == "Namespace":
             return Applied(ref, "unchanged", there, there)
+        if ref.kind == "Deployment":
+            # Those that there are stay, see `_hand_over_replicas`.
+            replicas = {"replicas": there["spec"]["replicas"]}
+            document = document | {"spec": replicas | document["spec"]}
         force = self._force or ref.kind == "CustomResourceDefinition"
         return await self._objects.apply(document, force=force, dry_run=True)
 

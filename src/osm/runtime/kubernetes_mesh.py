@@ -72,6 +72,7 @@ class KubernetesSettings(msgspec.Struct, frozen=True):
     def webhooks(self) -> WebhookSettings:
         return WebhookSettings(
             self.installation,
+            self.pod_name,
             self.trust_domain,
             self.envoy_image,
             self.init_image,

@@ -15,6 +15,7 @@ from osm.core.envoy.bootstrap import (
     build_trust_file,
 )
 from osm.core.model.identity import ProxyIdentity
+from osm.core.model.proxy_process import proxy_arguments
 from osm.core.model.workload import Address, PipeAddress
 from osm.issuers.keeper import CertificateKeeper
 from osm.ports import KeyPair
@@ -23,16 +24,8 @@ BOOTSTRAP_FILE = "bootstrap.json"
 
 
 def envoy_arguments(log_level: str) -> tuple[str, ...]:
-    """What every proxy is started with, beside its bootstrap."""
-    return (
-        *("--disable-hot-restart", "--concurrency", "1"),
-        *("--log-level", log_level, "--log-format", "%l:%n:%v"),
-        # What was logged is seen at once; Envoy would keep it for up to 10 s.
-        *("--file-flush-interval-msec", "500"),
-        # HTTP connections whose chain has changed end with their next answer, not at a random one in
-        # ten minutes: until then the old configuration counts for them.
-        *("--drain-strategy", "immediate"),
-    )
+    """What every proxy of this machine is started with, beside its bootstrap."""
+    return proxy_arguments(log_level, threads=1)
 
 
 ENVOY_ARGUMENTS = envoy_arguments("error")

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from osm.core.api.manifest import Key, Manifest
+from osm.core.envoy.probes import EVERY_ADDRESS, EVERY_IPV4
 from osm.core.inject.decision import MeshName
 from osm.core.inject.injection import Cluster
 from osm.core.inject.native import has_native_sidecars
@@ -42,6 +43,7 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     """What of an installation concerns its webhooks."""
 
     installation: Installation
+    pod_name: str
     trust_domain: str
     envoy_image: str
     init_image: str
@@ -62,7 +64,12 @@ async def open_webhooks(
         sidecars.cluster,
         objects,
         namespace_finder(server),
-        lambda probes: pod_bootstrap(settings.installation, settings.trust_domain, probes),
+        lambda probes: pod_bootstrap(
+            settings.installation,
+            settings.trust_domain,
+            probes,
+            address=_probed_at(objects(), settings),
+        ),
         metrics,
     )
     validator = Validator(
@@ -83,6 +90,13 @@ async def open_webhooks(
             validator.decide,
         ),
     )
+
+
+def _probed_at(objects: Mapping[Key, Manifest], settings: WebhookSettings) -> str:
+    """Where pods of this cluster are probed: their first addresses are of the family of our own."""
+    own = objects.get(Key("", "Pod", settings.installation.namespace, settings.pod_name))
+    is_ipv6 = own is not None and ":" in own.object.status.pod_ip
+    return EVERY_ADDRESS if is_ipv6 else EVERY_IPV4
 
 
 async def _open(

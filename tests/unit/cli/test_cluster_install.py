@@ -1,5 +1,6 @@
 """`osm install`, `upgrade`, `uninstall` and `check` before any cluster is asked."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from tests.unit.cli.calls import Run
 from osm import __version__
 from osm.cli.check_report import print_results, read_page, result_lines
 from osm.cli.install_options import PRESETS
+from osm.cli.uninstall_run import is_confirmed
 from osm.core.check.facts import Unseen
 from osm.core.check.outcome import Result, State
 from osm.core.check.run import run_checks
 from osm.core.install import presets
+from osm.core.install.names import Installation
 
 
 def printed(run: Run, *arguments: str, stdin: bytes = b"") -> dict[str, dict[str, Any]]:
@@ -89,12 +92,12 @@ def test_names_are_options_and_values_and_options_win(
     assert f"Namespace/{namespace}" in objects
 
 
-def test_json_is_one_list_that_kubectl_takes(run: Run) -> None:
+def test_json_is_one_list_that_kubectl_takes_and_yaml_has_the_same(run: Run) -> None:
     listed = json.loads(run("install", "--dry-run", "-o", "json").out)
     assert (listed["apiVersion"], listed["kind"]) == ("v1", "List")
-    assert [each["kind"] for each in listed["items"]] == [
-        each.partition("/")[0] for each in printed(run)
-    ]
+    documents = run("install", "--dry-run").out
+    assert documents.startswith("---\n")
+    assert list(yaml.load_all(documents, yaml.CSafeLoader)) == listed["items"]
 
 
 def test_a_value_of_osms_that_does_nothing_is_remarked_on_stderr(run: Run) -> None:
@@ -150,6 +153,31 @@ def test_osms_other_names_of_uninstall_lead_to_it(run: Run) -> None:
     result = run("del", "mesh", "--help")
     assert result.code == 0
     assert "Remove a mesh from a cluster." in result.out
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "yes"),
+    [
+        ("y\n", 1, True),
+        (" YES \n", 1, True),
+        ("n\n", 1, False),
+        ("\nno\ny\n", 2, False),
+        ("yep\n1\ny\n", 3, True),
+        ("a\nb\nc\ny\n", 3, False),
+        ("", 1, False),
+    ],
+)
+def test_only_yes_is_yes(
+    answers: str,
+    asked: int,
+    yes: bool,  # noqa: FBT001 - a column of the table
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+    assert is_confirmed(Installation("shop", "place")) is yes
+    question = "Uninstall OSM [mesh name: shop] in namespace [place] and/or OSM resources? [y/n]: "
+    assert capsys.readouterr().out.count(question) == asked
 
 
 # --- how the outcome of checks is shown

@@ -36,7 +36,7 @@ from osm.cli.names import CLUSTER_MESH
 @click.option("--force-conflicts", is_flag=True,
               help="Take over fields that others have changed.")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
-              help="Print the objects, for `kubectl apply --server-side -f -`, and do nothing.")  # fmt: skip
+              help="Print the objects for kubectl; it must know the kinds (`osm crds`) first.")  # fmt: skip
 @output_option("json", default="yaml")
 @cluster_options
 def command(

@@ -10,11 +10,13 @@ Nothing here depends on the pod's name, which it may not have yet: the kubelet f
 copy of a pod is a proxy of its own.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from osm.core.api.config import Resources
+from osm.core.api.quantity import parse_quantity
 from osm.core.inject.pod import Document, Pod
 from osm.core.inject.redirection import (
     INBOUND_PORT,
@@ -24,6 +26,7 @@ from osm.core.inject.redirection import (
     ruleset,
 )
 from osm.core.model.probe import HEALTH_PORT, READY_PATH, Probes
+from osm.core.model.proxy_process import proxy_arguments
 from osm.core.model.redirection import Redirection
 
 CONTAINER = "envoy"
@@ -32,6 +35,8 @@ VOLUME = "osm-proxy-identity"
 DIRECTORY = "/var/run/secrets/openservicemesh.io/proxy"
 TOKEN_FILE = "token"  # noqa: S105 (a file's name)
 UUID_LABEL = "osm-proxy-uuid"
+THREADS = 2
+"""Of a proxy without a limit of its CPU."""
 _ADMIN_PORT = 15000
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _FIELDS = {
@@ -155,12 +160,18 @@ def _proxy(sidecar: Sidecar) -> Document:
 
 
 def _arguments(sidecar: Sidecar) -> Iterator[str]:
-    yield from ("--log-level", sidecar.log_level)
+    yield from proxy_arguments(sidecar.log_level, threads=_threads(sidecar.resources))
     yield from ("--service-node", "$(POD_NAMESPACE)/$(POD_NAME)")
     yield from ("--service-cluster", "$(SERVICE_ACCOUNT).$(POD_NAMESPACE)")
-    yield "--disable-hot-restart"
     # In the bootstrap are paths of probes: what looks like a variable there is none, nor is `$$` one `$`.
     yield from ("--config-yaml", sidecar.bootstrap.replace("$", "$$"))
+
+
+def _threads(resources: Resources) -> int:
+    """As many as may run at a time. Envoy's own default is all cores of the node."""
+    limit = resources.limits.get("cpu")
+    cores = None if limit is None else parse_quantity(str(limit))
+    return THREADS if cores is None else max(1, math.ceil(cores))
 
 
 def _ports(probes: Probes) -> Iterator[tuple[str, int]]:

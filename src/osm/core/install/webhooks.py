@@ -128,7 +128,7 @@ MUTATING = Template(
         "MutatingWebhookConfiguration",
         MUTATING_WEBHOOK,
         [
-            # Again, when another webhook adds a container whose probes must be led through the proxy.
+            # Again after others, for a pod that got what makes it one of the mesh from one of them.
             _webhook(
                 INJECT,
                 _INJECTOR,
