@@ -7,14 +7,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import FaultProxy
-
-HANDSHAKES = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-"""A request that is cancelled amid its TLS handshake leaves its socket to the garbage collector: the
-HTTP library does. These tests cancel often, and the fault proxy wants a handshake for each request.
-"""
 
 
 def writes(proxy: FaultProxy) -> int:

@@ -20,6 +20,7 @@ from osm.dashboard.access import LoopbackAccess, SocketAccess
 from osm.dashboard.app import build_app
 from osm.dashboard.server import listen_unix, serve
 from osm.runtime.public_http import build_public_app
+from osm.testing.mesh_api import FakeMeshApi
 
 from .kubelet import Kubelet, create_pod
 from .verbs import stand_for_mesh
@@ -62,6 +63,23 @@ async def _serve(app: Starlette, socket: Path) -> asyncio.Future[None]:
     task = asyncio.ensure_future(serve(app, listen_unix(socket), ready=ready))
     await ready.wait()
     return task
+
+
+@asynccontextmanager
+async def second_replica(
+    cluster: ControlPlane, node: Kubelet, mesh: str, api: FakeMeshApi
+) -> AsyncIterator[None]:
+    """Another pod of a mesh's control plane, with what it knows."""
+    name = "osm-controller-2"
+    labels = {"app": "osm-controller"}
+    await create_pod(cluster, mesh, name, node=node.node, labels=labels)
+    with tempfile.TemporaryDirectory(prefix="osm-") as folder:
+        socket = Path(folder) / "api.sock"
+        serving = await _serve(build_app(api, access=SocketAccess()), socket)
+        node.ports[name, 9094] = socket
+        yield
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 @asynccontextmanager

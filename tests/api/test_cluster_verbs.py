@@ -4,12 +4,16 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
+from tests.unit.cli.calls import mesh_after
+
+from osm.core.explain.view import MeshView
 
 from .kubelet import Kubelet, create_pod, kubelet
-from .meshes import standing_mesh, standing_shop
+from .meshes import second_replica, standing_mesh, standing_shop
 from .verbs import nobody_special, osm, stand_for_mesh
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,6 +53,25 @@ async def test_explain_and_get_answer_as_on_a_local_mesh(cluster: ControlPlane, 
     got = await osm(cluster, "get", "traffictargets", "-A", "-o", "name", "--mesh", mesh)
     assert got.code == 0, got.err
     assert "traffictarget.access.smi-spec.io/" in got.out
+
+
+async def test_all_replicas_are_asked_for_their_proxies(
+    cluster: ControlPlane, mesh: str, node: Kubelet
+) -> None:
+    def elsewhere(view: MeshView) -> MeshView:
+        other = msgspec.structs.replace(view.proxies[0], name="elsewhere")
+        return msgspec.structs.replace(view, proxies=(*view.proxies, other))
+
+    alone = await osm(cluster, "proxy", "list", "--mesh", mesh, "-o", "name")
+    assert "elsewhere" not in alone.out
+    async with second_replica(cluster, node, mesh, mesh_after(42, elsewhere)):
+        both = await osm(cluster, "proxy", "list", "--mesh", mesh, "-o", "name")
+        assert "bookbuyer/elsewhere" in both.out.splitlines()
+        assert set(alone.out.splitlines()) < set(both.out.splitlines())
+        asked = ("explain", "bookbuyer", "bookstore:14001", "GET", "/", "--mesh", mesh)
+        assert (await osm(cluster, *asked)).code == 0
+    # One that is gone is no reason not to answer.
+    assert (await osm(cluster, "proxy", "list", "--mesh", mesh, "-o", "name")).out == alone.out
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.events import EventWriter, Happening, Regarding
 
 from .conftest import eventually
-from .keeping import HANDSHAKES, running
+from .keeping import running
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), HANDSHAKES]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def happening(namespace: str, note: str = "it has no ports", name: str = "cart") -> Happening:

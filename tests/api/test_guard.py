@@ -20,9 +20,9 @@ from osm.kubernetes.events import Happening
 from osm.kubernetes.guard import ABSENT_S, OFTEN, Guard
 
 from .conftest import eventually
-from .keeping import HANDSHAKES, found, running, writes
+from .keeping import found, running, writes
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), HANDSHAKES]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MUTATING = "mutatingwebhookconfiguration"
 CRD = "guarded.test.osm.example"
@@ -201,8 +201,9 @@ async def test_a_definition_that_somebody_deletes_or_edits_is_back(
         assert len(running_.told) == 2
 
 
-async def test_an_upgrade_of_a_definition_is_not_undone_by_the_version_that_still_leads(
-    cluster: ControlPlane, proxy: FaultProxy, mesh: Installation
+@pytest.mark.parametrize("writer", ["osm", "osm-controller"], ids=["an upgrade", "another mesh"])
+async def test_a_definition_that_a_mesh_wrote_is_not_undone_by_the_version_that_still_leads(
+    cluster: ControlPlane, proxy: FaultProxy, mesh: Installation, writer: str
 ) -> None:
     async with guarding(proxy) as running_:
         running_.guard.want([definition()])
@@ -215,7 +216,7 @@ async def test_an_upgrade_of_a_definition_is_not_undone_by_the_version_that_stil
         await eventually(lambda: has(".spec.a"), "made")
         upgraded = json.dumps(definition(column=".spec.newer"))
         await cluster.kubectl(
-            *("apply", "--server-side", "--field-manager=osm", "--force-conflicts"),
+            *("apply", "--server-side", f"--field-manager={writer}", "--force-conflicts"),
             *("-f", "-"),
             text=upgraded,
         )

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from tests.api.conftest import eventually
 from tests.api.test_crds import define
-from tests.chart.helm import CHART, Helm
+from tests.chart.helm_command import CHART, Helm
 from tests.kubernetes.control_plane import ControlPlane
 
 import osm

@@ -13,9 +13,8 @@ from osm.kubernetes.writing import NotLeading
 
 from .conftest import eventually
 from .contenders import SHORT, contenders
-from .keeping import HANDSHAKES
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), HANDSHAKES]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def the_lease(cluster: ControlPlane, namespace: str) -> dict[str, object]:

@@ -15,9 +15,9 @@ from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.proxy_files import ProxyFilesKeeper
 
 from .conftest import eventually
-from .keeping import HANDSHAKES, found, running, writes
+from .keeping import found, running, writes
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), HANDSHAKES]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FILES = {"roots.pem": "one root\n", "token_sds_secret.json": "{}"}
 

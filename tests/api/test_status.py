@@ -16,10 +16,9 @@ from osm.core.model.groups import SPLIT
 from osm.kubernetes.api_server import ApiServer, Status
 
 from .conftest import eventually
-from .keeping import HANDSHAKES
 from .statuses import SPLITS, apply, define, finding, read, said, split, writing
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), HANDSHAKES]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GOOD = {"Accepted": "True Accepted", "Programmed": "True Programmed"}
 BAD = {"Accepted": "False Invalid", "Programmed": "False NotAccepted"}

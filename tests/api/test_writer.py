@@ -22,12 +22,12 @@ from osm.kubernetes.lease import LeaseTimes
 from osm.runtime.writer import WriterInputs, write_while_leading
 
 from .conftest import eventually
-from .keeping import HANDSHAKES, found, running
+from .keeping import found, running
 from .statuses import apply, define, finding, read, said, split
 from .test_status import BAD, GOOD
 from .watching import Copy, watching
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), HANDSHAKES]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TIMES = LeaseTimes(lease_s=3, renew_s=2.0, retry_s=0.4)
 FILES = {"roots.pem": "a root\n"}

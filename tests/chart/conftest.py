@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tests.chart.helm import Helm
+from tests.chart.helm_command import Helm
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What `osm install` refuses, the chart's schema refuses too."""
 
 import pytest
-from tests.chart.helm import Helm
+from tests.chart.helm_command import Helm
 
 from osm.core.install.set_text import with_set
 from osm.core.install.values_reading import read_values

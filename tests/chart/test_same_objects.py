@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from tests.chart.helm import CHART, Helm
+from tests.chart.helm_command import CHART, Helm
 
 import osm
 from osm.cli.verbs.install import command as install

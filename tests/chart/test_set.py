@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.chart.helm import KUBERNETES, Helm
+from tests.chart.helm_command import KUBERNETES, Helm
 
 from osm.core.install.set_text import with_set
 from osm.core.install.values_reading import Tree

@@ -23,6 +23,9 @@ from osm.cli.cluster_session import ClusterSession, open_session
 from osm.cli.command import Invocation
 from osm.cli.merged_view import merged_view
 from osm.core.api.manifest import Key
+from osm.core.explain.explanation import Explanation, Question
+from osm.core.explain.refusal import Refusal
+from osm.core.explain.state import with_state, without_state
 from osm.core.explain.view import MeshView
 from osm.core.install.names import API_PORT
 from osm.errors import NotRunningError, OsmError, PlatformError, UsageError
@@ -114,6 +117,20 @@ class ClusterMeshClient(_Replica):
             except OsmError:  # on its way out, perhaps; its proxies go to another
                 continue
         return merged_view(views)
+
+    def explain(self, question: Question) -> Explanation:
+        """Ask one replica; how the proxies fare, all of them know together."""
+        return self._as_all_know(super().explain(question))
+
+    def explain_refusal(self, refusal: Refusal) -> Explanation:
+        """Likewise."""
+        return self._as_all_know(super().explain_refusal(refusal))
+
+    def _as_all_know(self, answer: Explanation) -> Explanation:
+        if not self._others:
+            return answer
+        view = self.view()
+        return with_state(without_state(answer), view.proxies, view.findings)
 
     def proxy_expected(self, namespace: str, name: str) -> tuple[ExpectedResource, ...]:
         """Ask the replica that the proxy is connected to."""

@@ -13,7 +13,7 @@ from osm.kubernetes.events import Happening, Regarding
 from osm.kubernetes.kept_objects import KeptObjects, Object, Rules
 from osm.kubernetes.reflector import Resource
 from osm.kubernetes.resources import Ref, built_in, ref_of
-from osm.kubernetes.writing import Write
+from osm.kubernetes.writing import FIELD_MANAGER, Write
 
 log = structlog.get_logger("osm.kubernetes")
 
@@ -22,8 +22,8 @@ OFTEN, ABSENT_S = (3, 60.0), 6.0
 meanwhile: a webhook without a server would keep pods from starting.
 """
 DEFINITION = "CustomResourceDefinition"
-INSTALLER = "osm"
-"""The field manager of `osm install` and `osm mesh upgrade`."""
+WRITERS = ("osm", FIELD_MANAGER)
+"""Field managers: of `osm install` and `osm mesh upgrade`, and of every mesh's control plane."""
 
 
 class Guard:
@@ -47,7 +47,7 @@ class Guard:
         self._rng = rng
         self._tell = tell
         self._rules = Rules(often, absent_s)
-        self._definition_rules = Rules(often, absent_s, is_left=_is_upgraded)
+        self._definition_rules = Rules(often, absent_s, is_left=_is_a_mesh_s)
         self._kept: dict[Ref, KeptObjects] = {}
         self._news = asyncio.Event()
 
@@ -101,11 +101,15 @@ class Guard:
         )
 
 
-def _is_upgraded(definition: Object) -> bool:
-    """Whether an upgrade wrote it last: then it is as the next version needs it, which is on its way."""
+def _is_a_mesh_s(definition: Object) -> bool:
+    """Whether a mesh wrote it last: an upgrade, whose version is on its way, or another mesh of this
+    cluster, which may have another version. The one that was there first need not undo it.
+    """
     writers = [
-        (str(each.get("time", "")), each.get("manager") == INSTALLER)
+        (str(each.get("time", "")), str(each.get("manager", "")))
         for each in definition["metadata"].get("managedFields", ())
         if not each.get("subresource")
     ]
-    return max(writers, default=("", False))[1]
+    last = max((time for time, _ in writers), default="")
+    # Times are whole seconds: of two in one, the stranger counts.
+    return bool(writers) and all(manager in WRITERS for time, manager in writers if time == last)

@@ -16,6 +16,8 @@ from osm.cli.error_codes import ErrorCode, explain_code
 from osm.cli.find_mesh import is_on_cluster
 from osm.cli.merged_view import merged_view
 from osm.cli.names import split_namespaces
+from osm.core.explain.explanation import Explanation, Question
+from osm.core.explain.state import with_state, without_state
 from osm.core.explain.view import MeshView
 from osm.errors import NotRunningError, OsmError, UsageError
 
@@ -196,3 +198,14 @@ def test_env_has_osms_form_and_says_what_is_not_read(
     told = run("env", "-o", "json")
     assert json.loads(told.out)["install"]["namespace"] == "mine"
     assert f"{former} is not read" in told.err
+
+
+def test_how_a_proxy_fares_is_told_by_those_who_know_it() -> None:
+    view = mesh_after(42).view()
+    proxy = next(each for each in view.proxies if each.name == "bookbuyer")
+    question = Question("bookbuyer", "bookstore")
+    answer = Explanation(question, "allowed", True, "", (), workloads=("bookbuyer/bookbuyer",))
+    away = with_state(answer, [msgspec.structs.replace(proxy, connected=False)], ())
+    assert [step.title for step in away.steps] == ["proxy"]
+    assert "is not connected" in away.steps[0].text
+    assert with_state(without_state(away), [proxy], ()) == answer

@@ -143,7 +143,9 @@ def _struct(struct: inspect.StructType) -> Schema:
     required = [field.encode_name for field in struct.fields if field.required]
     choices = exclusive_fields(struct.cls)
     schema: Schema = {"description": summary} if summary else {}
-    schema |= {"type": "object", "properties": properties}
+    schema |= {"type": "object"}
+    if properties:  # an API server keeps no empty ones
+        schema["properties"] = properties
     if required:
         schema["required"] = required
     if choices:

@@ -8,6 +8,14 @@ from osm.core.explain.explanation import Explanation, Step
 from osm.core.explain.view import ProxyView
 from osm.core.model.origin import Finding, Origin
 
+_TITLE = "proxy"
+
+
+def without_state(answer: Explanation) -> Explanation:
+    """The answer, without what `with_state` added: for somebody who knows the proxies better."""
+    steps = tuple(step for step in answer.steps if step.title != _TITLE)
+    return msgspec.structs.replace(answer, steps=steps)
+
 
 def with_state(
     answer: Explanation, proxies: Iterable[ProxyView], findings: Iterable[Finding]
@@ -33,7 +41,7 @@ def _of_proxy(proxy: ProxyView) -> Iterator[Step]:
     pod = (Origin("Pod", proxy.namespace, proxy.name),)
     if not proxy.connected:
         text = f"{name} is not connected to the control plane: it acts by what it last knew"
-        yield Step("proxy", "info", text, pod)
+        yield Step(_TITLE, "info", text, pod)
         return
     refused = [each.type for each in proxy.types if each.refuses]
     if refused:
@@ -41,13 +49,13 @@ def _of_proxy(proxy: ProxyView) -> Iterator[Step]:
             f"{name} refused the newest {', '.join(refused)} and acts by what it had: see "
             f"`osm proxy status {name}`"
         )
-        yield Step("proxy", "info", text, pod)
+        yield Step(_TITLE, "info", text, pod)
     elif not proxy.in_sync:
         text = f"{name} has not acknowledged the newest configuration yet"
-        yield Step("proxy", "info", text, pod)
+        yield Step(_TITLE, "info", text, pod)
 
 
 def _of_finding(finding: Finding) -> Step:
     assert finding.origin is not None
     text = f"{finding.origin}: {finding.message} [{finding.code}]"
-    return Step("proxy", "info", text, (finding.origin,))
+    return Step(_TITLE, "info", text, (finding.origin,))

@@ -1,0 +1,153 @@
+"""A control plane that ends at any moment leaves nothing that the next one does not finish (row K6)."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.kubernetes.control_plane import ControlPlane
+
+from osm.core.install.names import Installation
+from osm.kubernetes.api_server import ApiServer
+
+from .conftest import eventually
+from .keeping import collect_handshakes
+from .lives import Left, left, life, without_doors
+from .statuses import define, split
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AT_ONCE = 3
+WRITES = {
+    "POST secrets",
+    "POST leases",
+    "PUT leases",
+    "PATCH configmaps",
+    "PATCH mutatingwebhookconfigurations",
+    "PATCH validatingwebhookconfigurations",
+    "PATCH trafficsplits/status",
+    "POST events",
+}
+"""All that the control plane writes where its CRDs are as they should be."""
+FILES = ["roots.pem", "token_sds_secret.json", "validation_context_sds_secret.json"]
+ODD = "somebody/own"
+END = {
+    "root": True,
+    "mutatingwebhookconfigurations": [True],
+    "validatingwebhookconfigurations": [True],
+    "files": (FILES, True),
+    "good": {"Accepted": "True Accepted", "Programmed": "True Programmed"},
+    "bad": {"Accepted": "False Invalid", "Programmed": "False Invalid"},
+}
+
+
+@pytest.fixture(autouse=True)
+def doors() -> Iterator[None]:
+    with without_doors():
+        yield
+    collect_handshakes()
+
+
+def service(name: str, protocol: str = "http") -> str:
+    port = {"port": 80, "appProtocol": protocol}
+    spec = {"ports": [port], "selector": {"app": name}}
+    metadata = {"name": name}
+    return json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+
+class Town:
+    """A mesh of its own, with objects that make the control plane write all that it ever writes."""
+
+    def __init__(self, cluster: ControlPlane, server: ApiServer) -> None:
+        tag = uuid.uuid4().hex[:8]
+        self.installation = Installation(f"m-{tag}", f"m-{tag}")
+        self.shop = f"shop-{tag}"
+        self._cluster = cluster
+        self._server = server
+
+    async def build(self) -> None:
+        mesh = self.installation.mesh
+        labels = {"openservicemesh.io/monitored-by": mesh}
+        namespaces = [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": mesh}},
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": self.shop, "labels": labels},
+            },
+        ]
+        text = "\n---\n".join(map(json.dumps, namespaces))
+        await self._cluster.kubectl("apply", "-f", "-", text=text)
+        objects = (
+            split("good", service="cart", backend="cart-v1"),
+            split("bad", service="cart", backend="missing"),
+            *map(service, ("cart", "cart-v1")),
+            service("odd", ODD),
+        )
+        text = "\n---\n".join(objects)
+        await self._cluster.kubectl("apply", "-n", self.shop, "-f", "-", text=text)
+
+    async def left(self) -> Left:
+        return await left(self._server, self.installation, self.shop)
+
+    async def remove(self) -> None:
+        names = self.installation
+        for kind, name in (
+            ("mutatingwebhookconfiguration", names.mutating_webhook),
+            ("validatingwebhookconfiguration", names.validating_webhook),
+        ):
+            await self._cluster.kubectl("delete", kind, name, "--ignore-not-found")
+        both = (names.namespace, self.shop)
+        await self._cluster.kubectl("delete", "namespace", *both, "--wait=false")
+
+
+@asynccontextmanager
+async def town(cluster: ControlPlane) -> AsyncIterator[Town]:
+    server = ApiServer.open(cluster.kubeconfig)
+    made = Town(cluster, server)
+    await made.build()
+    try:
+        yield made
+    finally:
+        await made.remove()
+        await server.close()
+
+
+async def test_after_whichever_write_it_ends_the_next_one_comes_to_the_same_end(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    await define(cluster)
+    async with town(cluster) as here, life(cluster, tmp_path, here.installation) as whole:
+
+        async def is_done() -> bool:
+            found = await here.left()
+            return bool(found["events"]) and whole.writes.count("PUT leases") == 1
+
+        await eventually(is_done, "everything is written", within=30)
+        await asyncio.sleep(2)
+        end, count = await here.left(), len(whole.writes)
+        print(end, whole.writes)
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def end_after(number: int) -> str:
+        async with turn, town(cluster) as here:
+            async with life(cluster, tmp_path, here.installation, number) as first:
+                await first.end(20)
+            before = await here.left()
+            async with life(cluster, tmp_path, here.installation):
+
+                async def is_the_same() -> bool:
+                    return await here.left() == end
+
+                try:
+                    await eventually(is_the_same, f"the same after write {number}", within=30)
+                except AssertionError as error:
+                    raise AssertionError(f"{error}: {first.writes}, {await here.left()}") from None
+            assert before.root in (b"", (await here.left()).root), "the root was made anew"
+        return first.writes[-1] if first.is_over.is_set() else ""
+
+    last = await asyncio.gather(*map(end_after, range(1, count + 1)))
+    assert set(last) - {""} == WRITES
