@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -24,7 +25,7 @@ from .keeping import collect_handshakes
 from .statuses import said
 
 POD = "osm-controller-0"
-TIMES = LeaseTimes(lease_s=2, renew_s=1.5, retry_s=0.3)
+TIMES = LeaseTimes(lease_s=5, renew_s=4.0, retry_s=0.5)
 ABSENT_S = 0.5
 LEASES = 2
 """Of the writes to the Lease so many count: it is made, and renewed."""
@@ -51,13 +52,17 @@ def without_doors() -> Iterator[None]:
         yield
 
 
+Point = tuple[str, int]
+
+
 class Life:
-    """Of one control plane. After write number `last` it hears and says nothing more: not even how
-    that write went. With 0 it lives until the end of its block.
+    """Of one control plane. After the write `last`, which is a method, a plural, and which one of
+    these, it hears and says nothing more: not even how that write went. Without it it lives until
+    the end of its block.
     """
 
-    def __init__(self, proxy: FaultProxy, last: int = 0) -> None:
-        self.last = last
+    def __init__(self, proxy: FaultProxy, last: Point | None) -> None:
+        self._last = last
         self.writes: list[str] = []
         """What it has written, as methods and plurals."""
         self.is_over = asyncio.Event()
@@ -74,7 +79,7 @@ class Life:
         if what.endswith("leases") and self._leases() == LEASES:
             return None
         self.writes.append(what)
-        if len(self.writes) == self.last:
+        if (what, self.writes.count(what)) == self._last:
             self.is_over.set()
             return Fault(mute_after_s=0.0)
         return None
@@ -82,18 +87,25 @@ class Life:
     def _leases(self) -> int:
         return sum(each.endswith("leases") for each in self.writes)
 
-    async def end(self, seconds: float) -> None:
-        """Wait for the last write, for so long at most, and until it is in the API server."""
-        try:
-            await asyncio.wait_for(self.is_over.wait(), seconds)
-        except TimeoutError:
-            return
+    async def end(self) -> None:
+        """Wait for the last write, and until it is in the API server."""
+        await asyncio.wait_for(self.is_over.wait(), 30)
         await asyncio.sleep(0.3)
 
+    def points(self) -> list[Point]:
+        """After which it could have ended."""
+        counts = Counter(self.writes)
+        return [(what, n + 1) for what in counts for n in range(counts[what])]
+
     async def run(self, settings: KubernetesSettings) -> None:
-        async with run_kubernetes_mesh(settings, lambda *_: None) as mesh:
-            self.mesh.set_result(mesh)
-            await mesh.stopped()
+        try:
+            async with run_kubernetes_mesh(settings, lambda *_: None) as mesh:
+                self.mesh.set_result(mesh)
+                await mesh.stopped()
+        except Exception as error:
+            if not self.mesh.done():
+                self.mesh.set_exception(error)
+            raise
 
 
 def _what(asked: Asked) -> str:
@@ -106,7 +118,7 @@ def _what(asked: Asked) -> str:
 
 @asynccontextmanager
 async def life(
-    cluster: ControlPlane, directory: Path, installation: Installation, last: int = 0
+    cluster: ControlPlane, directory: Path, installation: Installation, last: Point | None = None
 ) -> AsyncIterator[Life]:
     """Let one live; at the end of the block it dies without a word."""
     async with fault_proxy(cluster) as proxy:

@@ -13,8 +13,7 @@ on 9000, a greeting on 9001 and gRPC on 9002.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tests.kubernetes.images import APPS
@@ -132,9 +131,11 @@ class Cast:
         return self.outer if name in ("outside", "beyond") else self.namespace
 
 
-async def run_puppet(node: Node, namespace: str, pod: str, program: str) -> Any:
-    """Run Python in a puppet's pod; gives its `result`."""
-    ask = ("curl", "-s", "--data-binary", program, f"http://127.0.0.1:{HTTP}/run")
+async def run_puppet(
+    node: Node, namespace: str, pod: str, program: str, *, address: str = "127.0.0.1"
+) -> Any:
+    """Run Python in a puppet's pod, which listens at this address; gives its `result`."""
+    ask = ("curl", "-s", "--data-binary", program, f"http://{address}:{HTTP}/run")
     return json.loads(await run_in_pod(node, namespace, pod, *ask, container="app"))
 
 
@@ -143,7 +144,6 @@ def puppet(
     *,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
-    variables: Mapping[str, str] | None = None,
     **spec: object,
 ) -> Document:
     """A Deployment of one puppet. `spec` is added to the pod's."""
@@ -152,7 +152,6 @@ def puppet(
         "name": "app",
         "image": APPS,
         "command": PUPPET,
-        "env": [{"name": key, "value": value} for key, value in (variables or {}).items()],
         "readinessProbe": {"httpGet": {"path": "/", "port": HTTP}, "periodSeconds": 1},
     }
     return {
@@ -186,8 +185,7 @@ def service(name: str, *, headless: bool = False, **selector: str) -> Document:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-@asynccontextmanager
-async def gathered(mesh: Mesh, namespace: str, outer: str) -> AsyncIterator[Cast]:
+async def gathered(mesh: Mesh, namespace: str, outer: str) -> Cast:
     """All pods, ready; the namespaces are there."""
     cast = Cast(mesh, namespace, outer)
     inside = [
@@ -211,7 +209,7 @@ async def gathered(mesh: Mesh, namespace: str, outer: str) -> AsyncIterator[Cast
             strict=True,
         ):
             cast.addresses[name] = found[0]["status"]["podIP"]
-    yield cast
+    return cast
 
 
 def written(*documents: Document) -> str:

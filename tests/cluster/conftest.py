@@ -15,6 +15,7 @@
 - Between pods and the API server stands `fault_proxy(node, await node.listen())`, at `proxy.address`; between
   a client of here and the API server `fault_proxy(node)`.
 - `mesh` (`tests.cluster.mesh.Mesh`): what `osm install` made, and `osm` itself; `meshed`: a namespace of it.
+- `scene` (`tests.cluster.cast.Cast`): puppets in the mesh and beyond it, which the tests of one file share.
 - `namespace`: its name; it is deleted after the test. Objects of no namespace are the test's to delete.
 - `tests.cluster.pods`: `apply`, `ready`, `until_pods`, `pods`, `run_in_pod`, `logs`, `reachable` (a Service
   takes connections, which comes a moment after its pods are ready), and `app`, which writes a Deployment
@@ -36,6 +37,7 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.node import Node, running_node
 
+from .cast import OPEN, Cast, gathered
 from .mesh import Mesh, installed_mesh
 from .state import state_of
 
@@ -78,6 +80,28 @@ async def namespace(node: Node) -> AsyncIterator[str]:
     await node.kubectl("delete", "namespace", name, "--wait=false")
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cast(node: Node, mesh: Mesh) -> AsyncIterator[Cast]:
+    inner, outer = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("scene", "outer"))
+    try:
+        for name in (inner, outer):
+            await make_namespace(node, name)
+        await mesh.join(inner)
+        yield await gathered(mesh, inner, outer)
+    finally:
+        await node.kubectl(
+            "delete", "namespace", "--ignore-not-found", "--wait=false", inner, outer
+        )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def scene(cast: Cast) -> AsyncIterator[Cast]:
+    """The cast; after the test its policies are gone, and the mesh is as it was installed."""
+    yield cast
+    await cast.drop()
+    await cast.mesh.configure(**OPEN)
+
+
 async def make_namespace(node: Node, name: str) -> None:
     """A namespace in which pods can be made: its first account comes a moment later."""
     await node.kubectl("create", "namespace", name)
@@ -92,6 +116,8 @@ def pytest_runtest_makereport(
     report = yield
     values: dict[str, Any] = getattr(item, "funcargs", {})
     if report.failed and "node" in values:
-        shown = state_of(values["node"], values.get("namespace", "default"))
+        cast: Cast | None = values.get("cast")
+        own = values.get("namespace", cast.namespace if cast else "default")
+        shown = state_of(values["node"], own)
         report.sections.append(("the cluster", shown))
     return report

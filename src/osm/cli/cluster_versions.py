@@ -67,7 +67,8 @@ def smi_text(supported: Mapping[str, str] | None) -> str:
     """Write `Kind:version,…` as OSM does, sorted."""
     if supported is None:
         return UNKNOWN
-    return ",".join(f"{kind}:{version}" for kind, version in sorted(supported.items()))
+    versions = ((kind, name.rpartition("/")[2]) for kind, name in sorted(supported.items()))
+    return ",".join(f"{kind}:{version}" for kind, version in versions)
 
 
 async def _ask(

@@ -15,7 +15,7 @@ import structlog
 
 from osm.kit.backoff import Backoff
 from osm.kubernetes.api_server import ApiServer, Status, Unreachable
-from osm.kubernetes.messages import Event, Object, Page
+from osm.kubernetes.messages import Event, Object, Page, decoded
 
 log = structlog.get_logger("osm.kubernetes")
 
@@ -197,7 +197,7 @@ class Reflector:
             timeoutSeconds=str(int(10 * SILENCE_S)),
         ) as lines:
             async for line in lines:
-                event = msgspec.json.decode(line, type=Event)
+                event = decoded(line, Event)
                 said = msgspec.json.decode(event.object, type=Object)
                 meta = said.metadata
                 match event.type:
@@ -219,9 +219,7 @@ class Reflector:
             parameters = {"limit": str(PAGE), **self._selector}
             if token:
                 parameters["continue"] = token
-            page = msgspec.json.decode(
-                await self._server.get(self.resource.path, **parameters), type=Page
-            )
+            page = decoded(await self._server.get(self.resource.path, **parameters), Page)
             for item in page.items:
                 meta = msgspec.json.decode(item, type=Object).metadata
                 found[meta.namespace, meta.name] = bytes(item)
@@ -261,7 +259,7 @@ class Reflector:
             self.failing_since = None
             async for line in lines:
                 heard = True
-                self._take(msgspec.json.decode(line, type=Event))
+                self._take(decoded(line, Event))
         self._was_cut = False
         if loop.time() - started < 1.0:
             await self._pause()  # a server that ends each watch at once
@@ -271,7 +269,7 @@ class Reflector:
     async def _check_ahead(self) -> None:
         """Have a list when the server is not as far as what was seen. A watch would say nothing."""
         body = await self._server.get(self.resource.path, **self._selector, limit="1")
-        version = int(msgspec.json.decode(body, type=Page).metadata.resource_version)
+        version = int(decoded(body, Page).metadata.resource_version)
         if version < self._version:
             self._version = 0
 

@@ -12,6 +12,7 @@ from osm.core.api.manifest import Key, Manifest, packed
 from osm.core.api.registry import Kind
 from osm.core.model.origin import Finding
 from osm.kubernetes.api_server import ApiServer, Status, Unreachable
+from osm.kubernetes.messages import shallow
 from osm.kubernetes.reflector import ABSENT_POLL_S, Name, Reflector, Resource
 from osm.ports import Change
 
@@ -119,8 +120,11 @@ class KubernetesSource:
 
     def _apply(self, kind: Kind, resource: Resource, content: bytes) -> None:
         version = f"{resource.group}/{resource.version}" if resource.group else resource.version
-        document = {**slim(msgspec.json.decode(content)), "apiVersion": version, "kind": kind.kind}
-        decoded = decode(document)
+        about = {"apiVersion": version, "kind": kind.kind}
+        try:
+            decoded = decode({**slim(msgspec.json.decode(content)), **about})
+        except RecursionError:
+            decoded = decode({**slim(msgspec.json.decode(shallow(content))), **about})
         key = decoded.key
         if key is None:
             return

@@ -24,6 +24,7 @@ from osm.kit.pace import Pace
 from osm.kit.work_queue import Again, WorkQueue
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.api_server import Status as Refusal
+from osm.kubernetes.messages import decoded
 from osm.kubernetes.status_paths import LACKING_S, StatusPaths
 from osm.kubernetes.writing import (
     FAILURES,
@@ -172,7 +173,7 @@ class StatusWriter:
         body = _body(key, kind, api_version, stored, status)
         answer = await server_side_apply(self._write, f"{path}/status", body)
         if key in self._known:  # and not forgotten meanwhile
-            self._written[key] = msgspec.json.decode(answer, type=_Stored)
+            self._written[key] = decoded(answer, _Stored)
             self._said[key] = said
         return None
 
@@ -182,7 +183,7 @@ class StatusWriter:
         """
         manifest = known.manifest
         if manifest is None or any(f.severity is Severity.ERROR for f in known.findings):
-            return msgspec.json.decode(await self._server.get(path), type=_Stored)
+            return decoded(await self._server.get(path), _Stored)
         seen = msgspec.convert(
             {name: manifest.raw.get(name) for name in ("metadata", "status")}, type=_Stored
         )

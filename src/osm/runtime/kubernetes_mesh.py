@@ -148,7 +148,15 @@ async def run_kubernetes_mesh(
             core,
             api.findings,
         )
-        group.spawn(write_while_leading(server, settings.installation, settings.pod_name, inputs))
+        group.spawn(
+            write_while_leading(
+                server,
+                settings.installation,
+                settings.pod_name,
+                inputs,
+                observe=core.metrics.leads,
+            )
+        )
         unready.why = ""
         yield KubernetesMesh(api)
 

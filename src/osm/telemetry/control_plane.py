@@ -118,6 +118,11 @@ class ControlPlaneMetrics:
             "When the root certificate ends",
             registry=registry,
         )
+        self._leads = Gauge(
+            "osm_controller_leads",
+            "Whether this replica is the one that writes to the cluster",
+            registry=registry,
+        )
         self._queued = Gauge(
             "osm_events_queued", "Changes waiting to be compiled", registry=registry
         )
@@ -214,6 +219,10 @@ class ControlPlaneMetrics:
             self._issue_time.observe(seconds)
         else:
             self._issue_failures.increment(outcome)
+
+    def leads(self, leads: bool) -> None:  # noqa: FBT001 (what is observed)
+        """Whether this replica writes."""
+        self._leads.set(leads)
 
     def root_expires(self, at: datetime) -> None:
         self._root_expiry.set(at.timestamp())

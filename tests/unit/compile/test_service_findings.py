@@ -1,5 +1,7 @@
 """What is told of services: by themselves, and with the workloads behind them."""
 
+from typing import Any
+
 import pytest
 from tests.unit.compile.told import Told, hints, told, words
 
@@ -109,6 +111,14 @@ def test_a_number_that_no_container_declares_is_told_where_they_declare_any(
 ) -> None:
     port = {"port": 80, "targetPort": target, "appProtocol": "http"}
     assert [code for code, _, _ in told(pod("shop", ports=ports), service("shop", port))] == codes
+
+
+@pytest.mark.parametrize("place", ["containers", "initContainers"])
+def test_an_injected_proxy_declares_nothing_for_its_pod(place: str) -> None:
+    injected: dict[str, Any] = dict(pod("shop"))
+    proxy = {"name": "envoy", "ports": [{"name": "proxy-inbound", "containerPort": 15003}]}
+    spec = {**injected["spec"], place: [*injected["spec"].get(place, []), proxy]}
+    assert told({**injected, "spec": spec}, service("shop", WEB)) == []
 
 
 @pytest.mark.parametrize(

@@ -194,3 +194,56 @@ def test_endpoints_are_where_the_local_platform_put_the_proxy() -> None:
     assert [e.address for e in found.endpoints[port_name("shop:80")]] == [
         PipeAddress("/run/shop.80.sock")
     ]
+
+
+def _as_told(
+    name: str,
+    *,
+    ready: bool = False,
+    containers: bool = True,
+    deleted: bool = False,
+    gate: bool = False,
+    phase: str = "Running",
+) -> Document:
+    """A pod as an API server shows it."""
+    conditions = [
+        {"type": kind, "status": str(holds)}
+        for kind, holds in (("Ready", ready), ("ContainersReady", containers))
+    ]
+    end = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleted else {}
+    gates = [{"conditionType": "example.com/balanced"}] if gate else []
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": "shop"}, **end},
+        "spec": {"containers": [{"name": "main"}], "readinessGates": gates},
+        "status": {"phase": phase, "podIP": f"10.0.0.{len(name)}", "conditions": conditions},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "called"),
+    [
+        pytest.param([_as_told("a", ready=True), _as_told("bb")], ["a"], id="one is ready"),
+        pytest.param(
+            [_as_told("a"), _as_told("bb")], ["a", "bb"], id="their node was not heard of"
+        ),
+        pytest.param([_as_told("a", containers=False)], [], id="its containers are not ready"),
+        pytest.param([_as_told("a"), _as_told("bb", containers=False)], ["a"], id="one of them"),
+        pytest.param([_as_told("a", gate=True)], [], id="somebody else decides"),
+        pytest.param([_as_told("a", deleted=True)], [], id="it ends"),
+        pytest.param([_as_told("a", ready=True, deleted=True)], [], id="it ends, and is ready yet"),
+        pytest.param(
+            [_as_told("a", ready=True, deleted=True), _as_told("bb", ready=True)],
+            ["bb"],
+            id="another one is there",
+        ),
+        pytest.param([_as_told("a", ready=True, phase="Succeeded")], [], id="it has ended"),
+        pytest.param([_as_told("a", phase="Failed")], [], id="it has failed"),
+    ],
+)
+def test_when_no_pod_is_ready_those_count_whose_containers_are(
+    pods: list[Document], called: list[str]
+) -> None:
+    found = model(*pods, service("shop", 80))
+    assert [e.workload for e in found.endpoints[port_name("shop:80")]] == called

@@ -25,7 +25,8 @@ SCENARIOS = ROOT / "docs" / "reference" / "osm-scenarios.md"
 HOSTILE = ROOT / "docs" / "reference" / "hostile-input.md"
 LATER = {"*Kubernetes*", "*certificates*", "*Gateway API*"}
 
-# Each bullet of OSM's unit tests, its documented demos and its traps, and how many scenarios it has.
+# Each bullet of OSM's unit tests, its end-to-end tests, its documented demos and its traps, and how many
+# scenarios it has.
 SECTIONS = {
     "Inbound policy": 12,
     "Routes from rules": 7,
@@ -45,12 +46,13 @@ SECTIONS = {
     "Certificates": 7,
     "Webhook": 10,
     "Validator": 14,
+    "End to end": 43,
     "Documented demos": 19,
     "Traps": 33,
 }
 ONLY_LATER = {
     "Health probes", "Port and address lists", "Annotations", "Webhook", "Certificates",
-    "Inbound policy", "Validator", "Documented demos", "Traps",
+    "Inbound policy", "Validator", "End to end", "Documented demos", "Traps",
 }  # fmt: skip
 """Sections in which a row may wait for a later part of the project."""
 TRAPS = {str(number) for number in range(2, 35)}

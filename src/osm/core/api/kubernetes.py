@@ -177,6 +177,8 @@ class PodSpec(KubernetesStruct, frozen=True):
     host_network: bool = False
     restart_policy: str = "Always"
     termination_grace_period_seconds: NaturalNumber = 30
+    readiness_gates: tuple[Mapping[str, str], ...] = ()
+    """Conditions that somebody else must set before the pod counts as ready."""
 
     def __post_init__(self) -> None:
         if not self.service_account_name and self.service_account:

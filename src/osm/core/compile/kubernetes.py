@@ -101,6 +101,9 @@ def _workload(pod: Pod, trust_domain: str, placement: Placement) -> Workload:
         # One that ends still answers what it was asked, and is asked nothing more.
         ready=not meta.deletion_timestamp
         and any(c.type == "Ready" and c.status == "True" for c in status.conditions),
+        serves=not meta.deletion_timestamp
+        and not spec.readiness_gates
+        and any(c.type == "ContainersReady" and c.status == "True" for c in status.conditions),
         owner_kind=owner_kind,
         owner_name=owner_name,
         subdomain=spec.subdomain,
@@ -240,6 +243,10 @@ def _endpoints(
 ) -> tuple[Endpoint, ...]:
     if not port.target_port:
         return ()
+    ready = [w for w in members if w.ready or publish_not_ready]
+    # When Kubernetes has not heard of a node for a while, and after an API server was away, it says
+    # that none of the node's pods is ready, whatever their own kubelet said of them last.
+    chosen = ready or [w for w in members if w.serves]
     return tuple(
         Endpoint(
             address=w.inbound_address(port.target_port),
@@ -248,8 +255,7 @@ def _endpoints(
             owner_kind=w.owner_kind,
             owner_name=w.owner_name,
         )
-        for w in members
-        if w.ready or publish_not_ready
+        for w in chosen
     )
 
 

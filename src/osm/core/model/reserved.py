@@ -1,4 +1,4 @@
-"""Ports of a pod that its proxy takes for itself (`reference/osm.md` §6.2)."""
+"""Ports of a pod that its proxy takes for itself, and the proxy's name there (`reference/osm.md` §6.2)."""
 
 _RESERVED = {
     15000: "its admin interface",
@@ -10,6 +10,9 @@ _RESERVED = {
     15903: "startup probes",
     15904: "probes by TCP",
 }
+
+PROXY_CONTAINER = "envoy"
+"""The name of the container that injection adds; a pod with one of its own is refused."""
 
 
 def reserved_for(port: int) -> str:

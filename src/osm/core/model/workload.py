@@ -53,8 +53,9 @@ class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
     ports: tuple[tuple[str, int], ...] = ()
     """Named container ports: name and number."""
     ready: bool = False
-    meshed: bool = True
-    """Has a proxy. What is not meshed is reached in plaintext, and only where that is allowed."""
+    serves: bool = False
+    """Its containers are ready, by what was heard of its node last: what counts when no workload behind
+    a service is ready."""
     owner_kind: str = "Pod"
     owner_name: str = ""
     subdomain: str = ""

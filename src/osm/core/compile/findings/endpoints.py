@@ -9,6 +9,7 @@ from osm.core.compile.tables import CompiledService, PortShape, ServiceShape, Ta
 from osm.core.derive.derivation import Derive, Stage
 from osm.core.model.mesh import WorkloadKey
 from osm.core.model.origin import Finding, Severity
+from osm.core.model.reserved import PROXY_CONTAINER
 from osm.core.model.service import PortName, Protocol, ServiceName, ServicePort
 
 _HTTP2 = (Protocol.HTTP2, Protocol.GRPC)
@@ -129,11 +130,12 @@ def _may_listen(tables: Tables, members: Members, number: int) -> bool:
 
 
 def _declared(tables: Tables, member: WorkloadKey) -> dict[int, str]:
-    """The ports of a pod's containers, and their names."""
+    """The ports of a pod's containers, and their names; not those of an injected proxy."""
     spec = tables.pods[member].object.spec
     return {
         port.container_port: port.name
         for container in (*spec.containers, *spec.init_containers)
+        if container.name != PROXY_CONTAINER
         for port in container.ports
     }
 

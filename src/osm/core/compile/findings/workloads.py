@@ -12,7 +12,7 @@ from osm.core.derive.derivation import Derive, Group, Stage
 from osm.core.model.identity import Identity
 from osm.core.model.mesh import WorkloadKey
 from osm.core.model.origin import Finding, Severity
-from osm.core.model.reserved import reserved_for
+from osm.core.model.reserved import PROXY_CONTAINER, reserved_for
 
 _ALWAYS_THERE = "default"
 """The service account that each namespace has."""
@@ -32,7 +32,7 @@ def _is_plain(pod: Pod) -> bool:
                 return False
     for container in pod.spec.containers:
         for port in container.ports:
-            if reserved_for(port.container_port):
+            if reserved_for(port.container_port) and container.name != PROXY_CONTAINER:
                 return False
     return not pod.spec.host_network
 
@@ -48,6 +48,8 @@ def _oddities(pod: Pod, where: str) -> Iterator[Finding]:
             where,
         )
     for index, container in enumerate(pod.spec.containers):
+        if container.name == PROXY_CONTAINER:
+            continue
         for place, port in enumerate(container.ports):
             if use := reserved_for(port.container_port):
                 field = f"spec.containers[{index}].ports[{place}].containerPort"
