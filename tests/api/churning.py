@@ -58,7 +58,11 @@ class Shop:
     """`namespace` is of the mesh; it has the service `cart`, whose pod's proxy is connected."""
 
     def __init__(
-        self, cluster: ControlPlane, server: ApiServer, proxy: FaultProxy, process: ControllerProcess
+        self,
+        cluster: ControlPlane,
+        server: ApiServer,
+        proxy: FaultProxy,
+        process: ControllerProcess,
     ) -> None:
         self.cluster = cluster
         self.server = server

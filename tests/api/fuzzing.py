@@ -14,7 +14,19 @@ LOOPBACK = "127.0.0.1"
 ANSWER_S = 1.0
 READ = 64 * 1024
 
-METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PRI", "get", "\0")
+METHODS = (
+    "GET",
+    "POST",
+    "HEAD",
+    "PUT",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "PRI",
+    "get",
+    "\0",
+)
 PATHS = (
     "/", "/health/ready", "/health/alive", "/metrics", "/version", "/smi/version", "/api/v1/view",
     "/api/v1/explain", "/api/v1/logs?tail=-1&workload=%00", "/api/v1/proxies/a/b/expected",
@@ -76,7 +88,9 @@ def frames(rng: Random) -> bytes:
         length = len(content) if rng.random() < 0.9 else rng.randrange(2**24)
         stream = rng.choice((0, 1, 2, 3, 2**31 - 1))
         kind, flags = rng.randrange(12), rng.randrange(256)
-        return length.to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + content
+        return (
+            length.to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + content
+        )
 
     settings = b"\0\0\0\4\0\0\0\0\0"
     return HTTP2 + settings + b"".join(frame() for _ in range(rng.choice((1, 3, 50))))

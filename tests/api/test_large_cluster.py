@@ -70,7 +70,9 @@ class Crowd:
         make = self._make_pod if plural == "pods" else self._make_service
         more = f', "continue": "{last}"' if last < count else ""
         items = ",".join(map(make, range(first, last)))
-        return f'{{"metadata": {{"resourceVersion": "{VERSION}"{more}}}, "items": [{items}]}}'.encode()
+        return (
+            f'{{"metadata": {{"resourceVersion": "{VERSION}"{more}}}, "items": [{items}]}}'.encode()
+        )
 
     def _make_pod(self, number: int) -> str:
         app, replica = divmod(number, REPLICAS)

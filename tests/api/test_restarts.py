@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 from tests.kubernetes.control_plane import ControlPlane
 
+from osm.core.install.manifests import crds
 from osm.core.install.names import Installation
 from osm.kubernetes.api_server import ApiServer
+from osm.kubernetes.resources import ref_of
 
 from .conftest import eventually
 from .keeping import collect_handshakes
 from .lives import Left, Point, left, life, without_doors
+from .processes import remove_webhooks
 from .statuses import define, split
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 AT_ONCE = 3
 WRITES = {
@@ -94,13 +97,8 @@ class Town:
         return await left(self._server, self.installation, self.shop)
 
     async def remove(self) -> None:
-        names = self.installation
-        for kind, name in (
-            ("mutatingwebhookconfiguration", names.mutating_webhook),
-            ("validatingwebhookconfiguration", names.validating_webhook),
-        ):
-            await self._cluster.kubectl("delete", kind, name, "--ignore-not-found")
-        both = (names.namespace, self.shop)
+        await remove_webhooks(self._cluster, self.installation)
+        both = (self.installation.namespace, self.shop)
         await self._cluster.kubectl("delete", "namespace", *both, "--wait=false")
 
 
@@ -127,7 +125,7 @@ async def test_after_whichever_write_it_ends_the_next_one_comes_to_the_same_end(
             found = await here.left()
             return bool(found["events"]) and whole.writes.count("PUT leases") == 1
 
-        await eventually(is_done, "everything is written", within=30)
+        await eventually(is_done, "everything is written", within=60)
         await asyncio.sleep(1)
         end, points = await here.left(), whole.points()
     assert {what for what, _ in points} == WRITES
@@ -145,7 +143,39 @@ async def test_after_whichever_write_it_ends_the_next_one_comes_to_the_same_end(
                     await asyncio.sleep(0.3)
                     return await here.left() == end
 
-                await eventually(is_the_same, f"the same after {point}", within=30)
+                await eventually(is_the_same, f"the same after {point}", within=60)
             assert root in (b"", (await here.left()).root), f"a new root after {point}"
 
-    await asyncio.gather(*map(end_after, points))
+    # Of writes that are alike, the first and the last.
+    counts = dict(points)
+    chosen = {point for point in points if point[1] in (1, counts[point[0]])}
+    await asyncio.gather(*map(end_after, chosen))
+
+
+async def test_definitions_that_one_has_begun_to_write_the_next_one_completes(
+    cluster: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    wanted = {f"crd/{ref_of(crd).name}" for crd in crds()}
+    await cluster.kubectl("delete", "crd", "--all")
+    mesh = Installation(namespace, namespace)
+
+    async def present() -> set[str]:
+        text = await cluster.kubectl("get", "crd", "-o", "name")
+        return {f"crd/{line.partition('/')[2]}" for line in text.split()}
+
+    async def is_complete() -> bool:
+        await asyncio.sleep(0.3)
+        return await present() == wanted
+
+    try:
+        for number in (1, 6):
+            point = "PATCH customresourcedefinitions", number
+            async with life(cluster, tmp_path, mesh, point) as first:
+                await first.end()
+        assert len(await present()) < len(wanted)
+        async with life(cluster, tmp_path, mesh):
+            await eventually(is_complete, "all of them", within=60)
+        await cluster.kubectl("wait", "--for=condition=Established", *sorted(wanted))
+    finally:
+        await remove_webhooks(cluster, mesh)
+        await define(cluster)

@@ -139,6 +139,19 @@ async def run_puppet(
     return json.loads(await run_in_pod(node, namespace, pod, *ask, container="app"))
 
 
+async def configured(mesh: Mesh, spec: Document) -> None:
+    """Change MeshConfig, and wait until the control plane has read it: pods are created by it."""
+    await mesh.patch_config(spec)
+    get = ("-n", mesh.namespace, "get", "meshconfig", "osm-mesh-config", "-o", "json")
+
+    async def is_read() -> bool:
+        config = json.loads(await mesh.node.kubectl(*get))
+        seen = config.get("status", {}).get("observedGeneration")
+        return bool(seen == config["metadata"]["generation"])
+
+    await eventually(is_read, "the control plane has read MeshConfig", within=APPLIES_WITHIN_S)
+
+
 def puppet(
     name: str,
     *,

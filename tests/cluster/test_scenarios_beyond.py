@@ -4,7 +4,7 @@ import pytest
 
 from osm.testing.builders import egress, http_group, ingress_backend
 
-from .cast import CLOSED, ECHO, GREETING, HTTP, OPEN, Cast, puppet, service, written
+from .cast import CLOSED, ECHO, GREETING, HTTP, OPEN, Cast, configured, puppet, service, written
 from .pods import apply, ready
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -93,7 +93,7 @@ async def test_excluded_ports_and_ranges_go_around_the_proxy(scene: Cast) -> Non
     """Lists of MeshConfig and of a pod count for pods created from then on."""
     await scene.mesh.configure(**CLOSED)
     outside, beyond = scene.addresses["outside"], scene.addresses["beyond"]
-    await scene.mesh.patch_config({"traffic": {RANGE: [f"{beyond}/32"], PORTS: [ECHO]}})
+    await configured(scene.mesh, {"traffic": {RANGE: [f"{beyond}/32"], PORTS: [ECHO]}})
     own = {"openservicemesh.io/outbound-port-exclusion-list": str(GREETING)}
     own_range = {"openservicemesh.io/outbound-ip-range-exclusion-list": f"{outside}/32"}
     try:

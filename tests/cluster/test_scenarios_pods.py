@@ -17,6 +17,7 @@ from .cast import (
     PUPPET,
     Document,
     account,
+    configured,
     puppet,
     run_puppet,
     service,
@@ -109,7 +110,7 @@ async def test_resources_of_proxies_are_mesh_configs(node: Node, mesh: Mesh, mes
     await apply(node, written(pod("before")), meshed)
     some = {"cpu": "100m", "memory": "128M"}
     changed = {"limits": {"cpu": "1", "memory": "256M"}, "requests": some}
-    await mesh.patch_config({"sidecar": {"resources": changed}})
+    await configured(mesh, {"sidecar": {"resources": changed}})
     try:
         await apply(node, written(pod("after")), meshed)
     finally:
@@ -137,7 +138,7 @@ async def test_pods_of_a_stateful_set_talk_to_each_other(
     address alone, which needs the mode for it.
     """
     await mesh.configure(**CLOSED)
-    await mesh.patch_config({"sidecar": {"localProxyMode": "PodIP"}})
+    await configured(mesh, {"sidecar": {"localProxyMode": "PodIP"}})
     try:
         await apply(node, written(*stateful_set(meshed)), meshed)
         found = await ready(node, meshed, "app=db", count=3)

@@ -152,10 +152,20 @@ async def limited(scene: Cast) -> int:
 async def test_the_highest_version_of_tls_is_mesh_configs(scene: Cast) -> None:
     await scene.mesh.configure(**OPEN)
     cluster = f"{scene.namespace}/v1|{HTTP}"
-    for version in ("1.2", "1.3"):
-        highest = f"TLSv{version.replace('.', '_')}"
-        await scene.mesh.patch_config({"sidecar": {"tlsMaxProtocolVersion": highest}})
-        await scene.until(partial(speaks, scene, cluster, version), f"TLS {version} is spoken")
+    try:
+        for version in ("1.2", "1.3"):
+            await highest(scene, version)
+            await scene.until(partial(speaks, scene, cluster, version), f"TLS {version} is spoken")
+        await highest(scene, "1.1")
+        await scene.answers("caller", "v1", status=503)
+    finally:
+        await highest(scene, "1.3")
+    await scene.answers("caller", "v1")
+
+
+async def highest(scene: Cast, version: str) -> None:
+    name = f"TLSv{version.replace('.', '_')}"
+    await scene.mesh.patch_config({"sidecar": {"tlsMaxProtocolVersion": name}})
 
 
 async def speaks(scene: Cast, cluster: str, version: str) -> bool:

@@ -98,7 +98,8 @@ class FaultProxy:
                 return
             if fault.answer or fault.forged:
                 writer.write(_answer(fault.answer or fault.forged + b"\n"))
-                await writer.drain()
+                writer.close()
+                await writer.wait_closed()  # a page of a list is more than a buffer takes at once
                 return
             await self._forward(head, reader, writer, fault)
         except (OSError, asyncio.IncompleteReadError, ssl.SSLError):

@@ -41,6 +41,8 @@ OFTEN = (5, 10.0)
 SAME_OFTEN = (3, 60.0)
 """The same status of the same object: somebody else takes it away again."""
 NO_ROOM = "field not declared in schema"
+MISTYPED = "typed live object"
+"""What is stored contradicts its schema, which is newer: server-side apply is refused whatever it says."""
 """What an API server says to a field that a CRD does not have."""
 
 _KINDS: Mapping[tuple[str, str], Kind] = {(k.group, k.kind): k for k in defined_kinds()}
@@ -88,6 +90,7 @@ class StatusWriter:
         """What the API server answered to the last write of each object."""
         self._said: dict[Key, Status] = {}
         """What that write said, without times."""
+        self._mistyped: set[Key] = set()
         self._paths = StatusPaths(server, _loop_time)
         self._pace = Pace[Key](*OFTEN, _loop_time)
         self._same_pace = Pace[Key](*same_often, _loop_time)
@@ -120,9 +123,9 @@ class StatusWriter:
         self._known = known
 
     def lacks_status(self, key: Key) -> bool:
-        """Whether it is known that objects of this kind cannot have a status."""
+        """Whether it is known that this object, or all of its kind, cannot have a status."""
         kind = _KINDS.get((key.group, key.kind))
-        return kind is None or self._paths.lacks(kind)
+        return kind is None or self._paths.lacks(kind) or key in self._mistyped
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -132,6 +135,7 @@ class StatusWriter:
         self.queue.drop(key)
         self._written.pop(key, None)
         self._said.pop(key, None)
+        self._mistyped.discard(key)
         self._pace.forget(key)
         self._same_pace.forget(key)
 
@@ -146,6 +150,9 @@ class StatusWriter:
                 return Again()
             if isinstance(error, Refusal) and NO_ROOM in error.message:
                 self._paths.has_no_room(kind)
+                return Again(LACKING_S, failed=False)
+            if isinstance(error, Refusal) and MISTYPED in error.message:
+                self._mistyped.add(key)
                 return Again(LACKING_S, failed=False)
             return again_after(error, f"status of {key}")
 
@@ -175,6 +182,7 @@ class StatusWriter:
         if key in self._known:  # and not forgotten meanwhile
             self._written[key] = decoded(answer, _Stored)
             self._said[key] = said
+            self._mistyped.discard(key)
         return None
 
     async def _stored(self, key: Key, known: _Known, path: str) -> _Stored:

@@ -1,4 +1,4 @@
-"""The pages about OSM's scenarios and hostile input name tests that exist, and leave nothing out."""
+"""The pages about OSM's scenarios, hostile input and faults name tests that exist, and leave nothing out."""
 
 import ast
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from tests.unit.hostile import (
 ROOT = Path(__file__).parents[3]
 SCENARIOS = ROOT / "docs" / "reference" / "osm-scenarios.md"
 HOSTILE = ROOT / "docs" / "reference" / "hostile-input.md"
+FAULTS = ROOT / "docs" / "reference" / "cluster-faults.md"
 LATER = {"*Kubernetes*", "*certificates*", "*Gateway API*"}
 
 # Each bullet of OSM's unit tests, its end-to-end tests, its documented demos and its traps, and how many
@@ -85,7 +86,7 @@ def rows(page: Path) -> Iterator[Row]:
             yield Row(section, cells[0], cells[2], cells[3])
 
 
-ROWS = [*rows(SCENARIOS), *rows(HOSTILE)]
+ROWS = [*rows(SCENARIOS), *rows(HOSTILE), *rows(FAULTS)]
 
 
 @cache
@@ -119,6 +120,8 @@ def test_no_scenario_is_missing() -> None:
     names = [str(row) for row in rows(SCENARIOS)]
     assert len(names) == len(set(names))
     assert [row.name for row in rows(HOSTILE)] == [f"C{number}" for number in range(1, 15)]
+    faults = [*(f"K{number}" for number in range(1, 15)), *(f"W{n}" for n in range(1, 12))]
+    assert [row.name for row in rows(FAULTS)] == faults
 
 
 def test_most_of_them_have_a_test() -> None:
