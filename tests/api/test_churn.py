@@ -36,7 +36,7 @@ PODS = 1000 if FULL else 300
 TIMES = 3 * PODS if FULL else 1000
 CHAIN = 50
 PROXIES = 5
-FUZZ_S = 600.0 if FULL else 20.0
+FUZZ_S = 600.0 if FULL else 15.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

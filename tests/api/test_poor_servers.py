@@ -13,7 +13,7 @@ from .watching import watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-BAD_S = 8
+BAD_S = 5
 FAULTS = (
     Fault(status=500),
     Fault(status=503),

@@ -80,18 +80,22 @@ async def test_two_sources_have_paths_of_their_own(scene: Cast) -> None:
 
 async def test_a_target_in_another_namespace_is_refused_or_means_nothing(scene: Cast) -> None:
     await scene.mesh.configure(**CLOSED)
+    in_place = allowed(scene, "caller")
+    stray = {**in_place, "metadata": {"name": "stray", "namespace": scene.outer}}
+    # Nobody checks what is written beyond the mesh, and nobody heeds it.
+    await apply(
+        scene.node,
+        written(http_group("everything", namespace=scene.outer), stray),
+        scene.outer,
+    )
+    elsewhere = {**in_place["spec"]["destination"], "namespace": scene.outer}
+    wrong = {**in_place, "spec": {**in_place["spec"], "destination": elsewhere}}
+    with pytest.raises(RuntimeError, match="OSM142"):
+        await scene.put(wrong)
+    # What is written last counts, so that what was written before has had its time.
     everything = http_group("everything", namespace=scene.namespace)
     await scene.put(everything, allowed(scene, "other"))
     await scene.answers("other", "web")
-    written_elsewhere = allowed(scene, "caller")
-    stray = {**written_elsewhere, "metadata": {"name": "stray", "namespace": scene.outer}}
-    # Nobody checks what is written beyond the mesh, and nobody heeds it.
-    await apply(scene.node, written(stray), scene.outer)
-    destination = {**stray["spec"]["destination"], "namespace": scene.outer}
-    wrong = {**stray, "spec": {**stray["spec"], "destination": destination}}
-    wrong["metadata"] = {"name": "wrong", "namespace": scene.namespace}
-    with pytest.raises(RuntimeError, match="OSM142"):
-        await apply(scene.node, written(wrong), scene.namespace)
     assert await scene.status("caller", "web") == 403
 
 

@@ -170,8 +170,11 @@ class ControlCore:
         """Renewed certificates go to workloads by SDS, and by file to proxies for their way to us."""
         with self.keeper.subscribe() as renewals:
             async for subject, pair in renewals:
-                if isinstance(subject, Identity) and self.control_plane.certificate(subject):
-                    self.control_plane.certify(subject, self._certificate(pair))
+                if isinstance(subject, Identity):
+                    if self.control_plane.certificate(subject):
+                        self.control_plane.certify(subject, self._certificate(pair))
+                    elif subject not in self.control_plane.model.workloads_of:
+                        self.keeper.forget(subject)  # nobody is it any more
                 elif isinstance(subject, ProxyIdentity):
                     self.proxy_files.renew(subject, pair)
 

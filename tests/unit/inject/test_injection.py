@@ -1,5 +1,6 @@
 """The pod as it shall be, and what must not change of it."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -163,6 +164,13 @@ def test_metrics_are_announced_where_the_namespace_says_so() -> None:
     assert at(injected(BOOKSTORE, home=off).pod, "metadata", "annotations") is None
 
 
+def said(document: Document) -> dict[str, str]:
+    """The arguments of the proxy, each with what follows it."""
+    arguments = at(document, "spec", "initContainers", "envoy", "args")
+    assert isinstance(arguments, list)
+    return dict(itertools.pairwise(arguments))
+
+
 def test_mesh_config_says_what_the_proxy_is_like() -> None:
     config = SidecarSpec(
         enable_privileged_init_container=True,
@@ -175,7 +183,7 @@ def test_mesh_config_says_what_the_proxy_is_like() -> None:
     found = injected(pod(), config=config).pod
     proxy, redirect = (at(found, "spec", "initContainers", name) for name in ("envoy", "osm-init"))
     assert (at(proxy, "image"), at(redirect, "image")) == ("mine/envoy:2", "mine/init:2")
-    assert at(proxy, "args", 1) == "debug"
+    assert said(found)["--log-level"] == "debug"
     assert at(proxy, "resources") == {"limits": {"cpu": 2}}
     assert at(redirect, "securityContext", "privileged") is True
     assert at(redirect, "securityContext", "allowPrivilegeEscalation") is None
@@ -330,3 +338,15 @@ def test_the_bootstrap_is_asked_for_once_and_only_for_who_gets_one() -> None:
     assert asked == []
     answer(pod(), start=start)
     assert asked == [Probes()]
+
+
+@pytest.mark.parametrize(
+    ("limits", "threads"),
+    [({}, "2"), ({"cpu": "500m"}, "1"), ({"cpu": 1}, "1"), ({"cpu": "2500m"}, "3")],
+    ids=["no limit", "half a core", "one", "two and a half"],
+)
+def test_a_proxy_has_as_many_threads_as_may_run(
+    limits: dict[str, str | int | float], threads: str
+) -> None:
+    config = SidecarSpec(resources=Resources(limits=limits))
+    assert said(injected(pod(), config=config).pod)["--concurrency"] == threads
