@@ -30,7 +30,7 @@ DISCOVERY = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggrega
 ACCESS_LOG = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 WRITE_LIMIT_S = 60.0
 """A proxy that takes nothing for so long is cut off; it reconnects with what it has."""
-KNOWN_WITHIN_S = 5.0
+KNOWN_WITHIN_S = 3.0
 KNOWN_POLL_S = 0.1
 
 Authenticate = Callable[[bytes], ProxyIdentity | str]
@@ -241,10 +241,11 @@ class AdsServer:
         return proxy
 
     async def _becomes_known(self, proxy: ProxyIdentity) -> bool:
-        """Its pod may be so new that its object, or its address, is still on the way to us. A proxy that
-        is sent away comes back a second later and more, and its application waits for it.
+        """In a cluster, a pod may be so new that its object, or its address, is still on the way to us. A
+        proxy that is sent away comes back a second later and more, and its application waits for it.
         """
-        for _ in range(int(KNOWN_WITHIN_S / KNOWN_POLL_S)):
+        patience_s = 0.0 if self._review_token is None else KNOWN_WITHIN_S
+        for _ in range(int(patience_s / KNOWN_POLL_S)):
             if self._control_plane.catalog.is_known(proxy):
                 return True
             await asyncio.sleep(KNOWN_POLL_S)

@@ -12,6 +12,7 @@ from osm.core.envoy.names import ADMIN_PORT
 from osm.core.inject.sidecar import CONTAINER as PROXY_CONTAINER
 from osm.core.inject.sidecar import UUID_LABEL
 from osm.errors import OsmError, PlatformError, UsageError
+from osm.kubernetes.api_server import Status
 from osm.kubernetes.apply import Objects
 from osm.kubernetes.port_forward import Forward, PodPort, forwarded
 from osm.kubernetes.resources import Ref
@@ -107,9 +108,13 @@ class ProxyAdmin:
             try:
                 answer = client.request(method, address)
             except httpx2.TransportError as error:
+                problem = forward.problem or error
+                forbidden = isinstance(problem, Status) and problem.code == 403
                 raise PlatformError(
-                    f"The proxy of {namespace}/{pod} does not answer: {forward.problem or error}",
-                    hint="A forwarded port needs the right to create pods/portforward.",
+                    f"The proxy of {namespace}/{pod} does not answer: {problem}",
+                    hint="A forwarded port needs the right to create pods/portforward."
+                    if forbidden
+                    else "Has the pod a proxy? `osm check` says which pods have none.",
                 ) from error
         if answer.status_code >= 400:
             text = answer.text.strip()[:500]
