@@ -139,7 +139,7 @@ async def test_meshes_are_listed_as_osm_lists_them(
     assert [mesh, mesh, "v1.2.3", namespace] in rows
     assert ["MESH NAME", "MESH NAMESPACE", "SMI SUPPORTED"] in rows
     smi = next(row[2] for row in rows if row[:2] == [mesh, mesh] and len(row) == 3)
-    assert "TrafficTarget:access.smi-spec.io/v1alpha3" in smi.split(",")
+    assert "TrafficTarget:v1alpha3" in smi.split(",")
     assert lines[-1] == "\tkubectl get pods -n <osm-mesh-namespace> -l app=osm-controller"
 
 
