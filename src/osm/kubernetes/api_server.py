@@ -56,6 +56,8 @@ class Unreachable(Exception):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
+        self.refused = isinstance(error, httpx2.ConnectError)
+        """Nobody took the connection: whoever does next has started since."""
 
 
 class _Details(msgspec.Struct, frozen=True):

@@ -133,6 +133,8 @@ class Reflector:
                 await asyncio.sleep(LIST_PAUSE_S / 2)
             except (Unreachable, TimeoutError, msgspec.MsgspecError) as error:
                 self._was_cut = True
+                if isinstance(error, Unreachable) and error.refused:
+                    self._version = 0  # maybe with a restored backup that has caught up since
                 log.debug("watch failed", resource=self.resource.plural, error=str(error))
                 await self._pause()
 
