@@ -41,9 +41,9 @@ OFTEN = (5, 10.0)
 SAME_OFTEN = (3, 60.0)
 """The same status of the same object: somebody else takes it away again."""
 NO_ROOM = "field not declared in schema"
+"""What an API server says to a field that a CRD does not have."""
 MISTYPED = "typed live object"
 """What is stored contradicts its schema, which is newer: server-side apply is refused whatever it says."""
-"""What an API server says to a field that a CRD does not have."""
 
 _KINDS: Mapping[tuple[str, str], Kind] = {(k.group, k.kind): k for k in defined_kinds()}
 
