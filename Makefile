@@ -61,6 +61,7 @@ test-api: .venv/dev ## Test with a real Kubernetes control plane, which is built
 test-cluster: .venv/dev ## Test with a whole cluster of one node (needs root, and Debian's containerd)
 	$(BIN)/python -m tests.kubernetes packages
 	$(BIN)/python -m tests.kubernetes build
+	$(BIN)/python -m tests.kubernetes former
 	$(BIN)/python -m tests.chart
 	$(BIN)/pytest tests/cluster $(ARGS)
 

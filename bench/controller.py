@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 
 from bench.kernel import Memory, cpu_ns, memory
 from bench.unix_http import get_over_unix
+from osm.local.namespaces import die_with_parent
 from osm.local.runtime_directory import mesh_directory, runtime_base
 from osm.runtime.settings import CONTROL_SOCKET
 
@@ -61,6 +63,8 @@ class ControllerProcess(abc.ABC):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "osm", *arguments],
                 env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                # Whatever becomes of us, it must not be there when the next one wants its ports.
+                preexec_fn=partial(die_with_parent, signal.SIGKILL, os.getpid()),  # noqa: PLW1509
             )  # fmt: skip
         while time.monotonic_ns() < self.started_at + START_LIMIT_S * 1e9:
             if self._process.poll() is not None:

@@ -19,6 +19,13 @@ def data_plane(size: Size) -> Result:
     return run(quick=size.quick)
 
 
+def admission(size: Size) -> Result:
+    """Calls of API servers while others send nonsense."""
+    from bench.cases.admission import admission as measured  # noqa: PLC0415 - loads much
+
+    return measured(size)
+
+
 def kubernetes(size: Size) -> Result:
     """The same with a real API server, whose programs are built the first time."""
     from bench.cases.kubernetes import kubernetes as measured  # noqa: PLC0415 - loads much
@@ -34,6 +41,7 @@ ALL: tuple[Case | RigCase, ...] = (
     *changes.LAST,
     *starts.CASES,
     Case("kubernetes", kubernetes),
+    Case("admission", admission),
     *storms.ALONE,
     *slow_readers.CASES,
     *real.ALONE,

@@ -9,6 +9,7 @@ import msgspec
 from bench.cases.case import Size, describe
 from bench.cases.changes import access_rounds, endpoint_rounds, setting, split_rounds
 from bench.cases.starts import Return, Start
+from bench.cases.storms import burst_figures
 from bench.figures import Figure, Result, middle, percentile
 from bench.kernel import MEBIBYTE
 from bench.kubernetes.rig import KubernetesRig, kubernetes_rig
@@ -41,7 +42,9 @@ def kubernetes(size: Size) -> Result:
         access, _ = access_rounds(made, services)
         found += _changes(made, "access rule", access)
         found += _changes(made, "split weight", split_rounds(made, services))
+        found += burst_figures(made, "kubernetes, burst", size.pick(20, 3))
         found += _nothing(made, size)
+        found.append(_memory_now(made))
         found += _crashes(made)
     return Result(
         "kubernetes",
@@ -112,7 +115,7 @@ def _nothing(made: KubernetesRig, size: Size) -> Iterator[Figure]:
         "a Lease": lambda _, __: objects.renew_lease(),
         "nothing at all": lambda _, __: time.monotonic_ns(),
     }
-    services = chosen(made.setting.services, size.pick(20, 3))
+    services = chosen(made.setting.services, size.pick(8, 3))
     for what, write in kinds.items():
         rounds = [
             measure(made, Edit("", "", (), partial(write, s, note)))
@@ -125,6 +128,12 @@ def _nothing(made: KubernetesRig, size: Size) -> Iterator[Figure]:
         yield Figure(f"{name}: resources", resources, "count", None, 0)
         yield Figure(f"{name}: bytes", sum(e.others.bytes for e in rounds), "bytes", None, 0)
         yield Figure(f"{name}: controller's CPU, p50", middle(cpu[::2]), "ms", middle(cpu[1::2]))
+
+
+def _memory_now(made: KubernetesRig) -> Figure:
+    """What it has come to with all that was done."""
+    resident = made.controller.memory().resident / MEBIBYTE
+    return Figure("kubernetes: memory after all of this, resident", resident, "MiB", None, 400)
 
 
 def _crashes(made: KubernetesRig) -> Iterator[Figure]:

@@ -8,7 +8,7 @@ from bench.cases.case import Case, RigCase, Size, describe
 from bench.cases.changes import setting
 from bench.figures import Figure, Result, percentile
 from bench.fleet import Arrival
-from bench.rig import Rig, Setting, chosen, cluster, rig
+from bench.rig import Rig, RunningMesh, Setting, chosen, cluster, rig
 from bench.rounds import LIMIT_S, measure_idle
 from osm.core.xds import types
 
@@ -19,14 +19,24 @@ FLIPS_AT_ONCE = 10
 def burst(rig: Rig, size: Size) -> Result:
     """Ten endpoint changes a second, each of another service."""
     seconds = size.pick(60, 5)
-    services = chosen(rig.setting.services, seconds * 10)
     idle = measure_idle(rig, size.pick(10, 2))
+    return Result(
+        "burst",
+        "ten endpoint changes a second, each of another service that 10 proxies hold",
+        f"{describe(rig.setting)}, {seconds} s",
+        (*burst_figures(rig, "burst", seconds), idle),
+    )
+
+
+def burst_figures(rig: RunningMesh, what: str, seconds: int) -> Sequence[Figure]:
+    """What so many seconds of changes cost. All is as it was afterwards."""
+    services = chosen(rig.setting.services, seconds * 10)
     rig.fleet.mark(types.ENDPOINT, [cluster(each) for each in services])
     cpu, began = rig.controller.cpu_ns(), time.monotonic_ns()
     edits: list[int] = []
     for number, service in enumerate(services):
         time.sleep(max(0.0, number / 10 - (time.monotonic_ns() - began) / 1e9))
-        edits.append(rig.files.set_endpoints(service, frozenset({1})))
+        edits.append(rig.objects.set_endpoints(service, frozenset({1})))
     took_ns = time.monotonic_ns() - began
     used = rig.controller.cpu_ns() - cpu
     expected = sum(len(rig.subscribers(each)) for each in services)
@@ -34,36 +44,22 @@ def burst(rig: Rig, size: Size) -> Result:
     counts = rig.fleet.counts().total()
     latencies = last_arrivals(edits, found.events)
     for service in services:
-        rig.files.set_endpoints(service, frozenset())
+        rig.objects.set_endpoints(service, frozenset())
     rig.settle()
-    return Result(
-        "burst",
-        "ten endpoint changes a second, each of another service that 10 proxies hold",
-        f"{describe(rig.setting)}, {seconds} s",
-        (
-            Figure(
-                "burst: change to last acknowledgement, p50",
-                percentile(latencies[::2], 50),
-                "ms",
-                percentile(latencies[1::2], 50),
-            ),
-            Figure(
-                "burst: change to last acknowledgement, p99",
-                percentile(latencies[::2], 99),
-                "ms",
-                percentile(latencies[1::2], 99),
-            ),
-            Figure("burst: CPU", used / took_ns * 100, "% of a core"),
-            idle,
-            Figure("burst: responses", counts.responses, "count", None, expected),
-            Figure(
-                "burst: changes that did not reach everybody",
-                expected - len(found.events),
-                "count",
-                None,
-                0,
-            ),
-        ),
+
+    def latency(percent: float) -> Figure:
+        value, control = (percentile(half, percent) for half in (latencies[::2], latencies[1::2]))
+        return Figure(
+            f"{what}: change to last acknowledgement, p{percent:.0f}", value, "ms", control
+        )
+
+    missed = expected - len(found.events)
+    return (
+        latency(50),
+        latency(99),
+        Figure(f"{what}: CPU", used / took_ns * 100, "% of a core"),
+        Figure(f"{what}: responses", counts.responses, "count", None, expected),
+        Figure(f"{what}: changes that did not reach everybody", missed, "count", None, 0),
     )
 
 

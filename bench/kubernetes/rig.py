@@ -45,9 +45,7 @@ class KubernetesController(ControllerProcess):
         return arguments, environment
 
     def start(self) -> int:
-        for port in (ADS_PORT, API_PORT, HTTP_PORT):
-            if accepts(port):
-                raise RuntimeError(f"port {port} is taken: is another control plane running here?")
+        check_ports()
         return super().start()
 
     def serves(self) -> bool:
@@ -57,6 +55,16 @@ class KubernetesController(ControllerProcess):
 
     def get(self, path: str) -> bytes:
         return _get(API_PORT, path)[1]
+
+
+def check_ports() -> None:
+    """Raise when there is somebody whom proxies and we would take for the controller."""
+    for port in (ADS_PORT, API_PORT, HTTP_PORT):
+        if accepts(port):
+            raise RuntimeError(
+                f"port {port} is taken: another control plane runs on this machine, of a test maybe; "
+                "end it, or wait for its end"
+            )
 
 
 def _get(port: int, path: str) -> tuple[int, bytes]:
@@ -124,6 +132,7 @@ class KubernetesRig(RunningMesh):
 @contextmanager
 def kubernetes_rig(setting: Setting) -> Iterator[KubernetesRig]:
     """Make a cluster with a mesh; its controller is not started yet."""
+    check_ports()  # before the minute that making the mesh takes
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="osm-b-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)

@@ -23,7 +23,7 @@ KINDS = (
 
 
 @contextlib.asynccontextmanager
-async def admitted(cluster: ControlPlane) -> AsyncIterator[Admitting]:
+async def admitted(cluster: ControlPlane, former: str = "") -> AsyncIterator[Admitting]:
     """A mesh that knows what the API server has, a moment later."""
     if "ingressbackends" not in await cluster.kubectl("get", "crd"):
         await define(cluster)
@@ -31,7 +31,7 @@ async def admitted(cluster: ControlPlane) -> AsyncIterator[Admitting]:
     try:
         async with (
             watching(cluster.kubeconfig, KINDS) as copy,
-            admitting(cluster, namespace_finder(server)) as mesh,
+            admitting(cluster, namespace_finder(server), former) as mesh,
         ):
             mesh.objects = copy.objects
             await in_effect(mesh)

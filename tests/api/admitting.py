@@ -15,7 +15,6 @@ from osm.core.api.kubernetes import Namespace
 from osm.core.api.manifest import Key, Manifest
 from osm.core.inject.decision import MeshName
 from osm.core.inject.injection import Cluster
-from osm.core.inject.patch import Operation
 from osm.core.install.names import (
     INJECTOR_PATH,
     INJECTOR_SERVICE,
@@ -28,7 +27,7 @@ from osm.core.model.identity import token_audience
 from osm.issuers.root_pem import Place, create_root
 from osm.issuers.tresor import Tresor
 from osm.kit.clock import SystemClock
-from osm.kubernetes.admission import AdmissionRequest, Allowed, Decision, reviewing
+from osm.kubernetes.admission import AdmissionRequest, Decision, reviewing
 from osm.kubernetes.webhook_server import serve_webhook
 from osm.ports import KeyPair
 from osm.runtime.admission import FindNamespace, Injector, Validator
@@ -61,10 +60,15 @@ def new_root() -> Tresor:
 
 
 class Admitting:
-    """`objects` is the control plane's copy, `find_namespace` its way to the API server."""
+    """`objects` is the control plane's copy, `find_namespace` its way to the API server. `former`: the
+    mesh that this one takes over from.
+    """
 
-    def __init__(self, cluster: ControlPlane, find_namespace: FindNamespace) -> None:
+    def __init__(
+        self, cluster: ControlPlane, find_namespace: FindNamespace, former: str = ""
+    ) -> None:
         self.cluster = cluster
+        self.former = former
         self.find_namespace = find_namespace
         tag = uuid.uuid4().hex[:8]
         self.installation = Installation(f"mesh-{tag}", f"own-{tag}")
@@ -107,7 +111,7 @@ class Admitting:
 
     def _cluster(self) -> Cluster:
         return Cluster(
-            mesh=MeshName(self.installation.mesh, self.installation.namespace),
+            mesh=MeshName(self.installation.mesh, self.installation.namespace, self.former),
             image="mesh.local/envoy:1",
             init_image="mesh.local/init:1",
             audience=token_audience(self.installation.mesh),
@@ -159,38 +163,6 @@ class Admitting:
         await asyncio.wait_for(ready.wait(), 5)
 
     @contextlib.asynccontextmanager
-    async def another(self) -> AsyncIterator[None]:
-        """Somebody else's webhook, which adds a container to pods of the mesh."""
-
-        async def add(_: AdmissionRequest) -> Decision:
-            added = {"name": "added", "image": "mesh.local/added:1"}
-            return Allowed((Operation("add", "/spec/containers/-", added),))
-
-        name, (port,) = f"zz-{self.installation.mesh}", free_ports(1)
-        ready = asyncio.Event()
-        pair = self.pairs[INJECTOR_SERVICE]
-        serving = serve_webhook("127.0.0.1", port, "/", lambda: pair, reviewing(add), ready)
-        self._serving["another"] = asyncio.create_task(serving)
-        await asyncio.wait_for(ready.wait(), 5)
-        document = mutating_webhook(self.installation, self.root.trust_bundle, version="0")
-        document["metadata"] = {"name": name}
-        (webhook,) = webhooks_of(document)
-        webhook["clientConfig"]["service"] = {
-            "namespace": self.installation.namespace,
-            "name": INJECTOR_SERVICE,
-            "port": port,
-            "path": "/",
-        }
-        webhook["name"] = "added.example.com"
-        webhook["reinvocationPolicy"] = "Never"
-        await self.apply(document)
-        try:
-            yield
-        finally:
-            await self.cluster.kubectl("delete", "mutatingwebhookconfiguration", name)
-            await self.stop("another")
-
-    @contextlib.asynccontextmanager
     async def without(self, service: str) -> AsyncIterator[None]:
         """One of the webhooks is away."""
         await self.stop(service)
@@ -210,8 +182,8 @@ class Admitting:
         """Write both configurations, which believe in this bundle or in the present root."""
         believed = bundle or self.root.trust_bundle
         documents = [
-            mutating_webhook(self.installation, believed, version="0"),
-            validating_webhook(self.installation, believed, version="0"),
+            mutating_webhook(self.installation, believed, version="0", former_mesh=self.former),
+            validating_webhook(self.installation, believed, version="0", former_mesh=self.former),
         ]
         for document in documents:
             for webhook in webhooks_of(document):
@@ -299,9 +271,9 @@ class Admitting:
 
 @contextlib.asynccontextmanager
 async def admitting(
-    cluster: ControlPlane, find_namespace: FindNamespace
+    cluster: ControlPlane, find_namespace: FindNamespace, former: str = ""
 ) -> AsyncIterator[Admitting]:
-    mesh = Admitting(cluster, find_namespace)
+    mesh = Admitting(cluster, find_namespace, former)
     try:
         await mesh.install()
         yield mesh

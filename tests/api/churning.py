@@ -103,9 +103,11 @@ class Shop:
 
         await eventually(has_account, "an account")
 
-    async def run_pod(self, name: str, address: str, app: str, namespace: str = "") -> None:
+    async def run_pod(
+        self, name: str, address: str, app: str, namespace: str = "", account: str = "default"
+    ) -> None:
         """A pod that its kubelet would call ready."""
-        await self.create("pods", pod(name, app), namespace)
+        await self.create("pods", pod(name, app, account), namespace)
         status = {
             "phase": "Running",
             "podIP": address,

@@ -9,7 +9,7 @@ from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Fault, FaultProxy, fault_proxy
 
 from osm.kubernetes.api_server import ApiServer
-from osm.kubernetes.lease import Leadership, LeaseTimes, since_boot_s
+from osm.kubernetes.lease import Leadership, LeaseName, LeaseTimes, since_boot_s
 
 from .conftest import eventually
 from .keeping import collect_handshakes
@@ -43,8 +43,7 @@ class Contender:
     ) -> None:
         self.leadership = Leadership(
             self.server,
-            namespace,
-            "writer",
+            LeaseName(namespace, "writer"),
             self.name,
             rng=Random(self.name),
             times=times,

@@ -118,7 +118,12 @@ def _what(asked: Asked) -> str:
 
 @asynccontextmanager
 async def life(
-    cluster: ControlPlane, directory: Path, installation: Installation, last: Point | None = None
+    cluster: ControlPlane,
+    directory: Path,
+    installation: Installation,
+    last: Point | None = None,
+    *,
+    pod: str = POD,
 ) -> AsyncIterator[Life]:
     """Let one live; at the end of the block it dies without a word."""
     async with fault_proxy(cluster) as proxy:
@@ -127,7 +132,7 @@ async def life(
         kubeconfig.chmod(0o600)
         living = Life(proxy, last)
         settings = KubernetesSettings(
-            installation, POD, "mesh.local/envoy:1", "mesh.local/init:1", kubeconfig=kubeconfig
+            installation, pod, "mesh.local/envoy:1", "mesh.local/init:1", kubeconfig=kubeconfig
         )
         task = asyncio.create_task(living.run(settings))
         try:

@@ -46,9 +46,7 @@ async def town(
     async with shop(cluster, tmp_path_factory.mktemp("shop")) as found:
         yield found
         assert found.process.is_running, found.process.log()
-        # The HTTP library logs one when a client is gone amid its request.
-        log = found.process.log()
-        assert log.count("Traceback") == log.count("h11._util.LocalProtocolError"), log
+        assert "Traceback" not in found.process.log(), found.process.log()
 
 
 async def has_everything(proxy: ServedProxy) -> None:
@@ -243,14 +241,20 @@ DOORS = (
 )
 
 
+@pytest.mark.timeout(FUZZ_S + 300)
 async def test_whatever_anybody_sends_to_a_port_it_answers_no_mistake_of_its_own(
     town: Shop,
 ) -> None:
     seeds = range(len(DOORS) * 4)
     work = (fuzz(DOORS[seed % len(DOORS)], Random(seed), FUZZ_S) for seed in seeds)
     found = await asyncio.gather(*work)
+    print(f"{sum(count for count, _ in found):,} inputs in {FUZZ_S:.0f} s")
     assert [errors for _, errors in found] == [{}] * len(found)
     assert min(count for count, _ in found) >= FUZZ_S / 2
+    # Nor do they write into its log: neither what they like, nor a line for each.
+    log = town.process.log()
+    assert {each for each in log if not each.isprintable()} <= {"\n"}
+    assert "\ufffd" not in log and "Invalid HTTP request" not in log
     assert await town.process.is_ready() and await town.injects(town.namespace)
     async with town.connected() as proxy:
         await has_everything(proxy)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.unit.cli.calls import mesh_after
 
-from osm.core.explain.view import MeshView
+from osm.core.explain.view import MeshView, ReplicaView
 
 from .kubelet import Kubelet, create_pod, kubelet
 from .meshes import second_replica, standing_mesh, standing_shop
@@ -60,7 +60,8 @@ async def test_all_replicas_are_asked_for_their_proxies(
 ) -> None:
     def elsewhere(view: MeshView) -> MeshView:
         other = msgspec.structs.replace(view.proxies[0], name="elsewhere")
-        return msgspec.structs.replace(view, proxies=(*view.proxies, other))
+        replicas = (ReplicaView("osm-controller-2", 1, leads=True),)
+        return msgspec.structs.replace(view, proxies=(*view.proxies, other), replicas=replicas)
 
     alone = await osm(cluster, "proxy", "list", "--mesh", mesh, "-o", "name")
     assert "elsewhere" not in alone.out
@@ -68,6 +69,8 @@ async def test_all_replicas_are_asked_for_their_proxies(
         both = await osm(cluster, "proxy", "list", "--mesh", mesh, "-o", "name")
         assert "bookbuyer/elsewhere" in both.out.splitlines()
         assert set(alone.out.splitlines()) < set(both.out.splitlines())
+        status = await osm(cluster, "status", "--mesh", mesh)
+        assert "Replicas:     1: osm-controller-2 (leads, 1 proxy)\n" in status.out
         asked = ("explain", "bookbuyer", "bookstore:14001", "GET", "/", "--mesh", mesh)
         assert (await osm(cluster, *asked)).code == 0
     # One that is gone is no reason not to answer.

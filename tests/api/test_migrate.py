@@ -4,8 +4,10 @@ import asyncio
 import base64
 import json
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,9 @@ from tests.unit.migrate.former import (
 )
 
 from osm.cli.verbs.crds import command as print_definitions
+from osm.core.install.manifests import manifests
+from osm.core.install.names import Installation
+from osm.core.install.values_reading import read_values
 
 from .conftest import eventually
 from .test_crds import define
@@ -120,7 +125,7 @@ async def in_shell(cluster: ControlPlane, commands: Sequence[str]) -> None:
         "bash", "-euo", "pipefail", "-c", "\n".join(commands),
         cwd=directory,
         env={
-            "PATH": f"{cluster.programs}:{os.environ['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}:{cluster.programs}:{os.environ['PATH']}",
             "KUBECONFIG": str(cluster.kubeconfig),
             "HOME": str(directory),
         },
@@ -150,8 +155,8 @@ async def test_a_person_reads_what_becomes_of_their_mesh(cluster: ControlPlane, 
     assert lines[proxies].endswith("is in 1 pod [old-proxies]")
     assert lines[proxies + 1] == f"    at Namespace {mesh}-shop"
     assert f"Plan: Mesh {mesh}, namespace by namespace: old and new side by side" in lines
-    label = f"--overwrite openservicemesh.io/monitored-by={mesh}-next"
-    assert f"       kubectl label namespace {mesh}-shop {label}" in lines
+    assert f"       osm namespace add {mesh}-shop --mesh-name {mesh}-next" in lines
+    assert f"       osm namespace remove {mesh}-shop --mesh-name {mesh}-next" in lines
     # Keys are nobody's to see.
     assert base64.b64encode(b"x").decode() not in result.out
 
@@ -189,11 +194,11 @@ async def test_what_the_plan_says_works_and_objects_stay(cluster: ControlPlane, 
     _, report = await report_on(cluster)
     plan = next(each for each in report["plans"] if f"Mesh {mesh}, namespace by" in each["title"])
     steps = {step["title"]: step["commands"] for step in plan["steps"]}
-    before = json.loads(await cluster.kubectl("get", "traffictargets", "-A", "-o", "json"))
+    objects = json.loads(await cluster.kubectl("get", "traffictargets", "-A", "-o", "json"))
     ours = CliRunner().invoke(print_definitions).output
     await cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=ours)
     after = json.loads(await cluster.kubectl("get", "traffictargets", "-A", "-o", "json"))
-    assert [each["spec"] for each in after["items"]] == [each["spec"] for each in before["items"]]
+    assert [each["spec"] for each in after["items"]] == [each["spec"] for each in objects["items"]]
 
     share = steps["Share the root"]
     (settings,) = (
@@ -203,9 +208,11 @@ async def test_what_the_plan_says_works_and_objects_stay(cluster: ControlPlane, 
     empty["spec"] |= {"certificate": SETTINGS["certificate"]}
     make = f"echo '{json.dumps(empty)}' | kubectl create -f -"
     saving = [each for each in steps["Save settings and root"] if not each.startswith("helm")]
-    take_over = [c for c in steps[f"Take over {mesh}-shop"] if c.startswith("kubectl label")]
-    back = [c for c in steps[f"The way back for {mesh}-shop"] if c.startswith("kubectl label")]
-    await in_shell(cluster, [*saving, *share, make, settings, *steps["Make room"], *take_over])
+    take_over = [c for c in steps[f"Take over {mesh}-shop"] if c.startswith("osm namespace")]
+    back = [c for c in steps[f"The way back for {mesh}-shop"] if c.startswith("osm namespace")]
+    await in_shell(cluster, [*saving, *share, make, settings])
+    await cluster.kubectl("create", "-f", "-", text=json.dumps(next_deployment(mesh)))
+    await in_shell(cluster, take_over)
 
     found = json.loads(
         await cluster.kubectl("get", "secret", "osm-ca-bundle", "-n", f"{mesh}-next", "-o", "json")
@@ -217,18 +224,35 @@ async def test_what_the_plan_says_works_and_objects_stay(cluster: ControlPlane, 
         )
     )
     assert config["spec"]["traffic"]["enablePermissiveTrafficPolicyMode"] is True
-    deployment = json.loads(
-        await cluster.kubectl("get", "deployment", "osm-controller", "-n", mesh, "-o", "json")
-    )
-    assert deployment["metadata"]["labels"]["enforceSingleMesh"] == "false"
+    marks = {
+        "openservicemesh.io/taken-over-by": f"{mesh}-next",
+        "openservicemesh.io/ignore": "true",
+    }
 
-    async def belongs_to() -> Any:
+    async def labels() -> Any:
         shop = json.loads(await cluster.kubectl("get", "namespace", f"{mesh}-shop", "-o", "json"))
-        return shop["metadata"]["labels"]["openservicemesh.io/monitored-by"]
+        found = shop["metadata"]["labels"]
+        return {key: found[key] for key in found if key.startswith("openservicemesh.io/")}
 
-    assert await belongs_to() == f"{mesh}-next"
+    before = {"openservicemesh.io/monitored-by": mesh}
+    assert await labels() == {**before, **marks}
+    again = await osm(cluster, "migrate", "check")
+    assert f"osm namespace remove {mesh}-shop --mesh-name {mesh}-next" in again.out
+    assert f"Namespace {mesh}-shop metadata.labels[openservicemesh.io/ignore]" not in again.out
     await in_shell(cluster, back)
-    assert await belongs_to() == mesh
+    assert await labels() == before
+    old_pods, *_ = steps["Remove OSM"]
+    found = f'[ "$({old_pods})" = "{mesh}-shop/shop-1" ]'
+    await in_shell(cluster, [f"{found} || {{ {old_pods}; exit 1; }}"])
+
+
+def next_deployment(mesh: str) -> Any:
+    """The control plane that `osm install` makes, without pods."""
+    values = read_values({"osm": {"formerMeshName": mesh}}).values
+    made: tuple[Any, ...] = manifests(Installation(f"{mesh}-next", f"{mesh}-next"), values, "2.0.0")
+    (found,) = (each for each in made if each["kind"] == "Deployment")
+    found["spec"]["replicas"] = 0
+    return found
 
 
 async def test_dumps_of_kubectl_tell_the_same(cluster: ControlPlane, mesh: str) -> None:

@@ -82,6 +82,7 @@ async def test_several_are_added_at_once_and_listed(
         "namespace": other,
         "mesh": mesh,
         "sidecarInjection": "disabled",
+        "takenOverBy": "",
     }
     everywhere = await osm(cluster, "namespace", "list")
     assert f"{namespace}  " in everywhere.out

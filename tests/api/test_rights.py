@@ -150,6 +150,20 @@ async def test_files_of_proxies_may_be_kept_in_any_namespace(ask: Ask) -> None:
     assert await ask("GET", everywhere) == 403
 
 
+async def test_what_replicas_tell_is_kept_by_name(ask: Ask, installation: Installation) -> None:
+    maps, name = f"/api/v1/namespaces/{installation.namespace}/configmaps", installation.refusals
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+    how = {"fieldManager": "test", "force": "true"}
+    assert await ask("GET", f"{maps}/{name}") == 404
+    assert await ask("PATCH", f"{maps}/{name}", made, **how) == 201
+    assert await ask("PATCH", f"{maps}/{name}", made | {"data": {"a": "b"}}, **how) == 200
+    assert await ask("GET", f"{maps}/{name}") == 200
+    assert await ask("GET", maps) == 403
+    assert await ask("DELETE", f"{maps}/{name}") == 403
+    assert await ask("GET", f"/api/v1/namespaces/default/configmaps/{name}") == 403
+    assert await ask("GET", f"{maps}/osm-installation") == 403
+
+
 async def test_root_certificate_and_lease_are_in_its_own_namespace(
     ask: Ask, installation: Installation
 ) -> None:

@@ -7,6 +7,8 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 
+from osm.core.model.identity import token_audience
+
 from .stand_in import EVERYTHING, clean, names, stand_in
 from .verbs import get, osm
 
@@ -61,6 +63,41 @@ async def test_what_install_made_goes_and_what_is_of_others_stays(
         assert await names(cluster, "meshconfigs") == set()
     finally:
         await clean(cluster)
+
+
+async def test_pods_that_keep_proxies_of_the_mesh_are_told(installed: ControlPlane) -> None:
+    def pod(name: str, namespace: str, mesh: str, **labels: str) -> str:
+        token = {"audience": token_audience(mesh), "path": "token"}
+        volume = {"name": "v", "projected": {"sources": [{"serviceAccountToken": token}]}}
+        containers = [{"name": "app", "image": "app"}]
+        spec = {"schedulerName": "none", "containers": containers, "volumes": [volume]}
+        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        document = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        return json.dumps(document)
+
+    uuid = {"osm-proxy-uuid": "b1"}
+    for name in ("bank", "shop"):
+        await installed.kubectl("create", "namespace", name)
+        await installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name)
+    pods = [
+        *(pod(name, "shop", "osm", **uuid) for name in ("cart", "till")),
+        pod("vault", "bank", "osm", **uuid),
+        pod("ended", "bank", "osm", **uuid),
+        pod("plain", "bank", "osm"),
+        pod("of-another-mesh", "bank", "blue", **uuid),
+    ]
+    await installed.kubectl("create", "-f", "-", text="\n---\n".join(pods))
+    ended = ("--subresource=status", "--type=merge", "-p", '{"status":{"phase":"Succeeded"}}')
+    await installed.kubectl("patch", "pod", "ended", "-n", "bank", *ended)
+    removed = await osm(installed, *UNINSTALL, "-f")
+    assert removed.code == 0, removed.err
+    assert removed.out == "OSM [mesh name: osm] in namespace [osm-system] uninstalled\n"
+    lines = removed.err.splitlines()
+    assert lines[0] == "3 pods still have their proxies, in namespaces: bank (1), shop (2)."
+    assert lines[-2:] == [
+        f"  kubectl rollout restart deployment,statefulset,daemonset -n {name}"
+        for name in ("bank", "shop")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from osm.kubernetes.api_server import Status
 from .admitted import admitted, is_injected, names, pod
 from .admitting import ENABLED, INJECTION, MONITORED_BY, Admitting
 from .conftest import eventually
+from .others_webhook import others_webhook
 from .watching import watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -121,7 +122,7 @@ async def test_who_cannot_know_the_namespace_refuses(mesh: Admitting) -> None:
 async def test_asked_again_it_changes_nothing(mesh: Admitting) -> None:
     """Another webhook comes after ours, and adds a container: the API server asks ours again."""
     namespace = await mesh.add_namespace()
-    async with mesh.another():
+    async with others_webhook(mesh):
 
         async def is_there() -> bool:
             made = await mesh.create(namespace, pod("probe"), "--dry-run=server")

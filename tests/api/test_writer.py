@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 
+from osm.core.install.labels import selecting
 from osm.core.install.manifests import manifests
 from osm.core.install.names import PROXY_FILES, Installation
 from osm.core.install.values import Values
@@ -90,6 +91,7 @@ class World:
             objects=lambda: copy.objects,
             findings=lambda: self.findings,
             namespaces=lambda: self.namespaces,
+            served=lambda: self.namespaces,
             proxy_files=lambda: FILES,
             documents=lambda: [mutating_webhook(mesh, roots, version="v1")],
         )
@@ -180,6 +182,7 @@ async def test_everything_is_written_with_the_rights_of_an_installation(
         assert first == [True, False]
         lease = await found(cluster, "lease", mesh.lease, *here)
         assert lease is not None and lease["spec"]["holderIdentity"] == ""
+        assert lease["metadata"]["labels"] == selecting(mesh.mesh), "an uninstall finds it by these"
 
 
 async def test_one_replica_writes_and_the_next_finds_nothing_to_do(

@@ -28,6 +28,8 @@ class Copy:
         """Of the objects after each change since it was last set to -1."""
         self.backwards: list[Key] = []
         """Objects that were told in an older form than before."""
+        self.twice: list[Key] = []
+        """And in the same."""
 
     async def follow(self) -> None:
         async for change in self.source.watch():
@@ -35,6 +37,8 @@ class Copy:
                 before = self.objects.get(manifest.key)
                 if before is not None and _version(manifest) < _version(before):
                     self.backwards.append(manifest.key)
+                if before is not None and _version(manifest) == _version(before):
+                    self.twice.append(manifest.key)
                 self.objects[manifest.key] = manifest
             for key in change.deleted:
                 self.objects.pop(key, None)

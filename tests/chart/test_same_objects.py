@@ -55,6 +55,7 @@ SETS: Mapping[str, Sequence[str]] = {
         "osm.osmController.tolerations[0].key=b,osm.osmController.tolerations[0].value=<&>",
     ),
     "webhook timeout": ("osm.injector.webhookTimeoutSeconds=20",),
+    "a former mesh": ("osm.formerMeshName=old",),
     "several meshes": ("osm.enforceSingleMesh=false",),
     "trust domain": ("osm.trustDomain=mesh.example",),
     "root certificate": ("osm.caBundleSecretName=our-root",),

@@ -48,8 +48,8 @@ LIMIT_S = 300
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test pays for the cluster, and pods take seconds to come and go."""
     for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.timeout(LIMIT_S), append=False)
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -10,7 +10,7 @@ from tests.kubernetes.certificates import Authority
 from tests.kubernetes.fault_proxy import Fault, fault_proxy
 from tests.kubernetes.node import Node
 
-from .pods import app, apply, ready, run_in_pod
+from .pods import app, apply, reachable, ready, run_in_pod
 from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -50,6 +50,7 @@ async def test_a_webhook_is_a_pod_behind_a_service(
     container["volumeMounts"] = [{"name": "certificates", "mountPath": "/certificates"}]
     await apply(node, yaml.safe_dump_all(deny), namespace)
     await ready(node, namespace, "app=deny")
+    await reachable(node, namespace, "deny", 8443)
     service = {"namespace": namespace, "name": "deny", "port": 8443}
     webhook = {
         "name": "deny.test.example",

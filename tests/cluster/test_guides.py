@@ -1,6 +1,7 @@
 """The guides of clusters: their commands, typed on this one, print what they show."""
 
 import asyncio
+import json
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.docs.test_guides import Command, commands, pattern
 from tests.kubernetes.node import Node
 
 from .mesh import OSM, Mesh
+from .waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -58,6 +60,10 @@ async def follow(mesh: Mesh, command: Command) -> None:
 
 
 async def test_getting_started(node: Node, mesh: Mesh) -> None:
+    async def alone() -> bool:
+        return not json.loads(await mesh.osm("namespace", "list", "-o", "json"))["items"]
+
+    await eventually(alone, "the namespaces of other tests are gone", within=90)
     followed = 0
     try:
         for command in commands(GUIDE):

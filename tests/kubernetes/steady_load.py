@@ -49,7 +49,7 @@ class Load:
         try:
             async with asyncio.timeout(LIMIT_S):
                 outcome = await self._answer()
-        except (OSError, TimeoutError, ValueError, IndexError) as error:
+        except (OSError, EOFError, TimeoutError, ValueError, IndexError) as error:
             outcome = type(error).__name__
         took = time.monotonic() - started
         self._slowest_s = max(self._slowest_s, took)

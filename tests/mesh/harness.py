@@ -179,6 +179,7 @@ async def local_mesh(
     *,
     isolation: str = "auto",
     leaf_validity: timedelta | None = None,
+    former_mesh: str = "",
 ) -> AsyncIterator[MeshUnderTest]:
     """Run a mesh on the YAML of a directory. `state` takes the place of the user's state directory."""
     name = f"t{uuid.uuid4().hex[:8]}"
@@ -188,6 +189,7 @@ async def local_mesh(
         isolation=isolation,
         leaf_validity=leaf_validity,
         state_directory=state,
+        former_mesh=former_mesh,
     )
     async with run_local_mesh(settings, lambda *_: None) as mesh:
         yield MeshUnderTest(mesh, directory, name, state)

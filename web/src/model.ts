@@ -111,6 +111,12 @@ export interface Finding {
   where: string;
 }
 
+export interface ReplicaView {
+  name: string;
+  proxies: number;
+  leads: boolean;
+}
+
 export interface MeshView {
   mesh: string;
   platform: string;
@@ -129,6 +135,7 @@ export interface MeshView {
   findings: Finding[];
   push: PushView;
   counters: [string, [string, number][]][];
+  replicas: ReplicaView[];
 }
 
 export interface Question {

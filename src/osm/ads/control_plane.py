@@ -122,11 +122,14 @@ class ControlPlane:
     def _forget_gone(self, changed: Changed) -> None:
         """Workloads that went take their streams with them, and what was kept for them."""
         for key in changed.get("workloads", ()):
-            proxies = self._seen.get(cast("WorkloadKey", key), {})
+            workload = cast("WorkloadKey", key)
+            proxies = self._seen.get(workload, {})
             for proxy in [proxy for proxy in proxies if not self.catalog.is_known(proxy)]:
                 for number in proxies.pop(proxy):
                     self.sessions[number].expire()
                 self._guarded.pop(proxy, None)
+            if not proxies:
+                self._seen.pop(workload, None)
         for identity in changed.get("workloads_of", ()):
             if identity not in self.model.workloads_of:
                 self._certificates.pop(cast("Identity", identity), None)

@@ -110,7 +110,9 @@ class Session:
         if request.HasField("node"):
             version = request.node.user_agent_build_version.version
             self.version = f"{version.major_number}.{version.minor_number}.{version.patch}"
-        type_url, unsubscribe = request.type_url, request.resource_names_unsubscribe
+        # The one text that all proxies share.
+        type_url = types.KNOWN.get(request.type_url, request.type_url)
+        unsubscribe = request.resource_names_unsubscribe
         received = self.stream.receive(
             type_url,
             nonce=request.response_nonce,

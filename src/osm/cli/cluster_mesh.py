@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from osm.core.install import names
+from osm.core.install.single_mesh import former_mesh_of, is_ours
 from osm.errors import NotRunningError, UsageError
 
 if TYPE_CHECKING:  # the package is there only with the extra `kubernetes`
@@ -21,6 +22,10 @@ class InstalledMesh(msgspec.Struct, frozen=True, order=True):
     mesh: str
     namespace: str
     version: str = ""
+    former_mesh: str = ""
+    """The mesh of OSM's that it takes over from, if any."""
+    ours: bool = True
+    """Whether it is this project's, and not OSM's own."""
 
 
 async def installed_meshes(objects: "Objects", namespace: str = "") -> tuple[InstalledMesh, ...]:
@@ -37,18 +42,28 @@ def read_meshes(deployments: Iterable[Document]) -> tuple[InstalledMesh, ...]:
         labels = metadata.get("labels") or {}
         mesh = labels.get(names.MESH_LABEL) or labels.get(names.INSTANCE_LABEL) or ""
         version = labels.get(names.VERSION_LABEL, "")
-        found.append(InstalledMesh(mesh, metadata["namespace"], version))
+        found.append(
+            InstalledMesh(
+                mesh,
+                metadata["namespace"],
+                version,
+                former_mesh_of(deployment),
+                is_ours(deployment),
+            )
+        )
     return tuple(sorted(found))
 
 
 def choose_mesh(meshes: Sequence[InstalledMesh], mesh: str | None) -> InstalledMesh:
-    """The mesh with a name, or the only one."""
+    """The mesh with a name, or the only one. Beside ours, one of OSM's must be named."""
     if not meshes:
         raise NotRunningError(
             "The cluster has no mesh.",
             hint="`osm install` makes one; `osm check --pre` looks first.",
         )
     chosen = [each for each in meshes if mesh in (None, each.mesh)]
+    if mesh is None and any(each.ours for each in chosen):
+        chosen = [each for each in chosen if each.ours]
     listed = ", ".join(f"{each.mesh} in {each.namespace}" for each in meshes)
     if not chosen:
         raise NotRunningError(f"The cluster has no mesh {mesh}.", hint=f"It has: {listed}.")

@@ -10,7 +10,7 @@ from osm.cli.cluster_session import ClusterSession, open_session
 from osm.cli.command import Invocation
 from osm.core.envoy.names import ADMIN_PORT
 from osm.core.inject.sidecar import CONTAINER as PROXY_CONTAINER
-from osm.core.inject.sidecar import UUID_LABEL
+from osm.core.model.reserved import UUID_LABEL
 from osm.errors import OsmError, PlatformError, UsageError
 from osm.kubernetes.api_server import Status
 from osm.kubernetes.apply import Objects

@@ -12,6 +12,7 @@ from osm.core.install.manifests import crds, manifests, namespace
 from osm.core.install.names import Installation
 from osm.core.install.record import record
 from osm.core.install.values_reading import merged, read_values
+from osm.errors import ConfigError
 
 Document = dict[str, Any]
 
@@ -23,6 +24,8 @@ class Order(msgspec.Struct, frozen=True):
     version: str
     single: bool
     """Whether it wants to be the only mesh."""
+    former_mesh: str
+    """The mesh of OSM's that it takes over from, or nothing."""
     root_secret: str
     given: Mapping[str, object]
     """What differs from the defaults."""
@@ -52,10 +55,16 @@ def order_of(
         mesh or values.osm.mesh_name,
         namespace or values.osm.osm_namespace or DEFAULT_OSM_NAMESPACE,
     )
+    if installation.mesh == values.osm.former_mesh_name:
+        raise ConfigError(
+            f"a mesh cannot take over from itself: both are called {installation.mesh}",
+            hint="osm.formerMeshName is OSM's mesh; give this one another name by --mesh-name.",
+        )
     return Order(
         installation,
         version,
         values.osm.enforce_single_mesh,
+        values.osm.former_mesh_name,
         values.osm.ca_bundle_secret_name,
         reading.given,
         manifests(installation, values, version),

@@ -65,11 +65,15 @@ async def _refuse(installer: Installer, objects: Objects, order: Order) -> None:
     planes = await control_planes(objects)
     mine = [each for each in planes if each.installation == order.installation]
     there = [
-        single_mesh.ControlPlane(each.installation.mesh, each.installation.namespace, each.single)
+        single_mesh.ControlPlane(
+            each.installation.mesh, each.installation.namespace, each.single, not each.ours
+        )
         for each in planes
         if each not in mine
     ]
-    reasons = single_mesh.refusals(order.installation, single=order.single, there=there)
+    reasons = single_mesh.refusals(
+        order.installation, single=order.single, there=there, former_mesh=order.former_mesh
+    )
     if reasons:
         raise PlatformError(
             "The mesh cannot be installed:\n" + "\n".join(f"  {each}" for each in reasons),

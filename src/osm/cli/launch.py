@@ -77,6 +77,7 @@ class ClusterControlPlane(msgspec.Struct, frozen=True):
     envoy_image: str
     init_image: str
     trust_domain: str
+    former_mesh: str
     ca_secret: str
     validate_traffic_target: bool
     webhook_timeout_s: int

@@ -23,6 +23,7 @@ def merged_view(views: Sequence[MeshView]) -> MeshView:
         proxies=tuple(proxies[key] for key in sorted(proxies)),
         denials=tuple(sorted(denials, key=lambda denial: denial.time, reverse=True)),
         findings=tuple(sorted(findings, key=_worst_first)),
+        replicas=tuple(sorted(replica for view in views for replica in view.replicas)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from osm.cli.encode import Plain, plain
 from osm.core.explain.view import MeshView, WorkloadView
+from osm.core.model.workload import ProxyKind
 
 HEADERS = ("ready", "status", "restarts")
 WIDE_HEADERS = ("service account", "services", "page", "reason")
@@ -17,10 +18,11 @@ _PHASES = {"ready": "Running", "unready": "Running", "restarting": "Running", "f
 
 
 def cells(workload: WorkloadView, view: MeshView) -> tuple[str, ...]:
-    """Write READY (of the program and its proxy), STATUS and RESTARTS."""
+    """Write READY (of the program and its proxy, if it has one), STATUS and RESTARTS."""
+    programs = 1 if workload.proxy == ProxyKind.NONE else 2
     ready = (workload.phase == "ready") + _has_connected_proxy(workload, view)
     status = _STATUS.get(workload.phase, workload.phase)
-    return f"{ready}/2", status, str(workload.restarts)
+    return f"{ready}/{programs}", status, str(workload.restarts)
 
 
 def wide_cells(workload: WorkloadView) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ def pod(workload: WorkloadView, view: MeshView) -> dict[str, Plain]:
     status: dict[str, Plain] = {
         "phase": _PHASES.get(workload.phase, "Pending"),
         "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
-        "containerStatuses": [program, proxy],
+        "containerStatuses": [program] if workload.proxy == ProxyKind.NONE else [program, proxy],
     }
     if workload.reason:
         status["reason"] = workload.reason

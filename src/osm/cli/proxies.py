@@ -1,14 +1,34 @@
 """The proxies of a mesh, in words: which ones a person means, and how each fares."""
 
+from collections.abc import Iterable
+
 from osm.cli.render import duration, number
 from osm.cli.workloads import find_workloads
-from osm.core.explain.view import MeshView, ProxyView
+from osm.core.explain.view import MeshView, ProxyView, WorkloadView
+from osm.core.model.workload import ProxyKind
+from osm.errors import UsageError
+
+_NAMED = 3
 
 
 def find_proxies(view: MeshView, name: str, namespace: str | None) -> tuple[ProxyView, ...]:
     """Find the proxy of a workload, or of all workloads of a Deployment or StatefulSet."""
-    wanted = {(each.namespace, each.name) for each in find_workloads(view, name, namespace)}
-    return tuple(each for each in view.proxies if (each.namespace, each.name) in wanted)
+    workloads = find_workloads(view, name, namespace)
+    wanted = {(each.namespace, each.name) for each in workloads}
+    found = tuple(each for each in view.proxies if (each.namespace, each.name) in wanted)
+    if not found and (bare := without_proxy(workloads)):
+        raise UsageError(f"{bare}.", hint="`osm analyze` says why, and what to do.")
+    return found
+
+
+def without_proxy(workloads: Iterable[WorkloadView]) -> str:
+    """Say which workloads have no proxy of this mesh; empty when all have."""
+    bare = [f"{each.namespace}/{each.name}" for each in workloads if each.proxy != ProxyKind.OWN]
+    if not bare:
+        return ""
+    more = f" and {len(bare) - _NAMED} more" if len(bare) > _NAMED else ""
+    has = "has" if len(bare) == 1 else "have"
+    return f"{', '.join(bare[:_NAMED])}{more} {has} no proxy of this mesh"
 
 
 def state(proxy: ProxyView) -> str:

@@ -14,8 +14,14 @@ from osm.kubernetes.apply import Objects
 from osm.kubernetes.check_facts import control_planes
 from osm.kubernetes.mesh_facts import mesh_namespaces, root_secret_name
 from osm.kubernetes.resources import Ref
-from osm.kubernetes.uninstalling import release_namespaces, remove, remove_cluster_wide
+from osm.kubernetes.uninstalling import (
+    pods_with_proxies,
+    release_namespaces,
+    remove,
+    remove_cluster_wide,
+)
 
+_WORKLOADS = "deployment,statefulset,daemonset"
 _TRIES = 3
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 
@@ -98,6 +104,24 @@ async def _uninstall_one(objects: Objects, installation: Installation) -> None:
     for name in await release_namespaces(objects, installation):
         _say(f"Namespace [{name}] successfully removed from mesh [{mesh}]")
     _say(f"OSM [mesh name: {mesh}] in namespace [{place}] uninstalled")
+    await _tell_of_proxies(objects, mesh)
+
+
+async def _tell_of_proxies(objects: Objects, mesh: str) -> None:
+    """What goes on as it was, and how it ends. On stderr: it is no line of OSM's."""
+    counts = await pods_with_proxies(objects, mesh)
+    if not counts:
+        return
+    total = sum(counts.values())
+    listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    have = "1 pod still has its proxy" if total == 1 else f"{total} pods still have their proxies"
+    lines = [
+        f"{have}, in namespaces: {listed}.",
+        "Nobody configures these any more, and their certificates expire.",
+        "To be rid of them, start their workloads again (a pod without one: delete and create it):",
+        *(f"  kubectl rollout restart {_WORKLOADS} -n {name}" for name in counts),
+    ]
+    click.echo(printable("\n".join(lines)), err=True)
 
 
 async def _without_plane(objects: Objects, asked: Asked) -> None:

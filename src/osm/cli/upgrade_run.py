@@ -11,13 +11,15 @@ from osm.cli.install_progress import print_pods, shown_progress
 from osm.cli.install_run import awaited
 from osm.cli.object_diff import print_changes
 from osm.cli.render import one_line
+from osm.core.api.membership import gives_proxies, is_taken_over
 from osm.core.check.facts import ControlPlane
 from osm.core.install.names import APP_LABEL, CONTROLLER, Installation
-from osm.errors import NotRunningError
+from osm.errors import NotRunningError, PlatformError
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.apply import Applied, Objects
 from osm.kubernetes.check_facts import control_planes
 from osm.kubernetes.installing import Installer
+from osm.kubernetes.mesh_facts import mesh_namespaces
 from osm.kubernetes.resources import Ref
 from osm.kubernetes.rollout import NotInTime, wait_ready
 
@@ -42,6 +44,7 @@ async def upgrade(server: ApiServer, asked: Asked) -> Installation:
     installer = Installer(objects, plane.installation, _nobody, force=asked.force_conflicts)
     await installer.refuse_others(plane)
     order = await _order(installer, asked)
+    await _refuse_to_forget(objects, order)
     if asked.dry_run:
         applied = await installer.preview(order.documents)
         print_changes(applied, await installer.to_prune(order.documents))
@@ -92,6 +95,23 @@ async def _order(installer: Installer, asked: Asked) -> Order:
     for remark in order.remarks:
         warn(remark)
     return order
+
+
+async def _refuse_to_forget(objects: Objects, order: Order) -> None:
+    """Raise when namespaces that were taken over would not be in the mesh any more."""
+    mesh = order.installation.mesh
+    lost = [
+        namespace["metadata"]["name"]
+        for namespace in await mesh_namespaces(objects, mesh)
+        if not gives_proxies(namespace["metadata"]["labels"], mesh, order.former_mesh)
+        and is_taken_over(namespace["metadata"]["labels"], mesh)
+    ]
+    if lost:
+        raise PlatformError(
+            f"Mesh {mesh} would lose namespaces that it took over, with their pods: {', '.join(lost)}",
+            hint=f"When the former mesh is removed: osm namespace add {' '.join(lost)} --mesh-name {mesh}. "
+            "Before, keep --set osm.formerMeshName as it is.",
+        )
 
 
 def _print_done(applied: list[Applied], pruned: tuple[Ref, ...]) -> None:

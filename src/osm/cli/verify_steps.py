@@ -11,6 +11,7 @@ from osm.cli.proxies import state
 from osm.cli.running import CONFIG_DUMP, RUNTIME, read_running
 from osm.cli.verbs.proxy.diff import settled
 from osm.cli.verification import Verified, unknown, verified
+from osm.core.api.membership import is_taken_over
 from osm.core.api.mesh_keys import MONITORED_BY
 from osm.core.explain.explanation import Question
 from osm.core.explain.view import MeshView, ProxyView, WorkloadView
@@ -32,8 +33,8 @@ def namespace_step(client: MeshClient, namespace: str) -> Verified:
     if not client.on_cluster:
         return verified(context)  # the mesh runs nothing else
     found = [o.raw for o in client.objects(kind="Namespace") if o.key.name == namespace]
-    belongs = found and (at(found[0], "metadata", "labels") or {}).get(MONITORED_BY)
-    if belongs == client.mesh:
+    labels = (at(found[0], "metadata", "labels") or {}) if found else {}
+    if labels.get(MONITORED_BY) == client.mesh or is_taken_over(labels, client.mesh):
         return verified(context)
     problem = f'Namespace "{namespace}" is not monitored by the mesh "{client.mesh}"'
     return verified(context, problem, f"osm namespace add {namespace} --mesh-name {client.mesh}")

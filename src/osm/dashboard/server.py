@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 
@@ -87,6 +89,18 @@ def listen_unix(path: Path) -> socket.socket:
     return sock
 
 
+class _NotOurs(logging.Filter):
+    """Drops the traceback that uvicorn 0.54 makes of a client who sends nonsense, or is gone amid its
+    request: it answers, and h11 lets nothing more be sent. Anybody could fill the log with these.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], h11.LocalProtocolError))
+
+
+_NOT_OURS = _NotOurs()
+
+
 async def serve(app: Starlette, sock: socket.socket, *, ready: asyncio.Event | None = None) -> None:
     """Serve until cancelled; then end the streams, close the socket and remove its file.
 
@@ -99,11 +113,14 @@ async def serve(app: Starlette, sock: socket.socket, *, ready: asyncio.Event | N
         lifespan="off",
         limit_concurrency=_MAX_CONNECTIONS,
         log_config=None,
+        log_level="error",  # who sends what is no HTTP must not fill the log
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_END_S,
         ws="none",
     )
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(_NOT_OURS)
     server = _Server(config, ready or asyncio.Event())
     path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
     # Not a child of this task: cancelled, uvicorn would leave its connections half served.

@@ -29,6 +29,7 @@ from osm.core.install.names import (
     VERSION_LABEL,
     Installation,
 )
+from osm.core.install.single_mesh import former_mesh_of, is_ours
 from osm.core.install.values import Values
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.apply import Document, Objects
@@ -89,6 +90,8 @@ def _plane(document: Document) -> ControlPlane:
         labels.get(VERSION_LABEL, ""),
         labels.get(SINGLE_MESH_LABEL) == "true",
         unready(document),
+        is_ours(document),
+        former_mesh_of(document),
     )
 
 

@@ -33,6 +33,14 @@ class LeaseTimes(msgspec.Struct, frozen=True):
     retry_s: float = 2.0
 
 
+class LeaseName(msgspec.Struct, frozen=True):
+    """Which Lease, and the labels that it has."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str] = {}
+
+
 class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = ""
 
@@ -61,8 +69,7 @@ class Leadership:
     def __init__(
         self,
         server: ApiServer,
-        namespace: str,
-        name: str,
+        lease: LeaseName,
         identity: str,
         *,
         rng: Random,
@@ -72,8 +79,9 @@ class Leadership:
     ) -> None:
         """`observe` hears whether this one leads, with each change."""
         self._server = server
-        self._folder = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-        self._name = name
+        self._folder = f"/apis/coordination.k8s.io/v1/namespaces/{lease.namespace}/leases"
+        self._name = lease.name
+        self._labels = dict(lease.labels)
         self.identity = identity
         self._rng = rng
         self._times = times or LeaseTimes()
@@ -243,10 +251,13 @@ class Leadership:
             if transitions is None
             else transitions + (not same and holder != ""),
         )
+        metadata: dict[str, object] = {"name": self._name, "labels": self._labels}
+        if version:
+            metadata["resourceVersion"] = version
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name, **({"resourceVersion": version} if version else {})},
+            "metadata": metadata,
             "spec": msgspec.to_builtins(spec),
         }
 

@@ -10,7 +10,8 @@ import msgspec
 from cryptography import x509
 
 from osm.core.api.kubernetes import Namespace
-from osm.core.api.mesh_keys import IGNORE, INJECTION, MONITORED_BY, SWITCH
+from osm.core.api.membership import is_taken_over
+from osm.core.api.mesh_keys import IGNORE, INJECTION, MONITORED_BY, SWITCH, TAKEN_OVER_BY
 from osm.core.check.facts import (
     Certificate,
     Lease,
@@ -23,10 +24,12 @@ from osm.core.check.facts import (
 )
 from osm.core.check.readiness import pod_restarts, unready_pod
 from osm.core.inject.decision import MeshName, decide
+from osm.core.inject.former import has_former_proxy
 from osm.core.inject.pod import read_pod
 from osm.core.inject.sidecar import CONTAINER, is_injected
 from osm.core.inject.verdict import Leave, Refuse
 from osm.core.install.names import APP_LABEL, CA_SECRET, CONTROLLER, MESH_CONFIG, Installation
+from osm.core.install.single_mesh import argument_of, former_mesh_of
 from osm.core.model.groups import CONFIG
 from osm.core.model.redirection import Redirection
 from osm.errors import PlatformError
@@ -37,14 +40,19 @@ from osm.kubernetes.seen import seen
 
 POD_LEVEL = "pod-security.kubernetes.io/enforce"
 SERVICE_NAME = "kubernetes.io/service-name"
-SECRET_FLAG = "--ca-bundle-secret-name"  # noqa: S105 a name
+SECRET_FLAG = "ca-bundle-secret-name"  # noqa: S105 a name
 _HOOKS = "admissionregistration.k8s.io/v1"
 
 
 async def mesh_facts(objects: Objects, installation: Installation) -> dict[str, Any]:
     """By the names of `Facts`' fields."""
-    namespaces = await seen(lambda: mesh_namespaces(objects, installation.mesh))
+    mesh = installation.mesh
+    namespaces, former = await asyncio.gather(
+        seen(lambda: mesh_namespaces(objects, mesh)),
+        seen(lambda: _former_mesh(objects, installation)),
+    )
     found = namespaces if isinstance(namespaces, list) else []
+    name = MeshName(mesh, installation.namespace, former if isinstance(former, str) else "")
     looks = {
         "pods": lambda: _pods(objects, installation),
         "services": lambda: _services(objects, installation),
@@ -52,29 +60,50 @@ async def mesh_facts(objects: Objects, installation: Installation) -> dict[str, 
         "webhooks": lambda: _webhooks(objects, installation),
         "root": lambda: _root(objects, installation),
         "lease": lambda: _lease(objects, installation),
-        "trial": lambda: _trial(objects, found),
-        "proxies": lambda: _proxies(objects, installation, found),
+        "former_namespaces": lambda: _former_namespaces(objects, name),
+        "trial": lambda: _trial(objects, found, mesh),
+        "proxies": lambda: _proxies(objects, name, found),
     }
     answers = await asyncio.gather(*map(seen, looks.values()))
     seen_namespaces = (
-        namespaces if isinstance(namespaces, Unseen) else tuple(map(_namespace, namespaces))
+        namespaces
+        if isinstance(namespaces, Unseen)
+        else tuple(_namespace(each, mesh) for each in namespaces)
     )
     return dict(zip(looks, answers, strict=True)) | {"namespaces": seen_namespaces}
 
 
 async def mesh_namespaces(objects: Objects, mesh: str) -> list[Document]:
-    """The namespaces of a mesh."""
-    return await objects.list("v1", "Namespace", labelSelector=f"{MONITORED_BY}={mesh}")
+    """The namespaces of a mesh, those that it took over too."""
+    selectors = (f"{MONITORED_BY}={mesh}", f"{TAKEN_OVER_BY}={mesh},{MONITORED_BY}!={mesh}")
+    pages = [await objects.list("v1", "Namespace", labelSelector=each) for each in selectors]
+    return [each for page in pages for each in page if MONITORED_BY in each["metadata"]["labels"]]
 
 
-def _namespace(document: Document) -> MeshNamespace:
+async def _former_mesh(objects: Objects, installation: Installation) -> str:
+    ref = Ref("apps/v1", "Deployment", CONTROLLER, installation.namespace)
+    deployment = await objects.get(ref)
+    return former_mesh_of(deployment) if deployment else ""
+
+
+async def _former_namespaces(objects: Objects, mesh: MeshName) -> tuple[str, ...]:
+    if not mesh.former:
+        return ()
+    found = await objects.list("v1", "Namespace", labelSelector=f"{MONITORED_BY}={mesh.former}")
+    left = (each for each in found if not is_taken_over(each["metadata"]["labels"], mesh.name))
+    return tuple(sorted(each["metadata"]["name"] for each in left))
+
+
+def _namespace(document: Document, mesh: str) -> MeshNamespace:
     metadata = document["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    taken = is_taken_over(labels, mesh)
     return MeshNamespace(
         metadata["name"],
         annotations.get(INJECTION, ""),
         labels.get(POD_LEVEL, ""),
-        IGNORE in labels,
+        IGNORE in labels and not taken,
+        labels[MONITORED_BY] if taken else "",
     )
 
 
@@ -151,12 +180,7 @@ async def root_secret_name(objects: Objects, installation: Installation) -> str:
     """Where a control plane keeps its root: what its Deployment says, else the usual name."""
     ref = Ref("apps/v1", "Deployment", CONTROLLER, installation.namespace)
     document = await objects.get(ref)
-    containers = document["spec"]["template"]["spec"]["containers"] if document else ()
-    for argument in (each for container in containers for each in container.get("args") or ()):
-        flag, _, value = str(argument).partition("=")
-        if flag == SECRET_FLAG and value:
-            return value
-    return CA_SECRET
+    return (document and argument_of(document, SECRET_FLAG)) or CA_SECRET
 
 
 async def _lease(objects: Objects, installation: Installation) -> Lease | None:
@@ -170,9 +194,9 @@ async def _lease(objects: Objects, installation: Installation) -> Lease | None:
     return Lease(spec.get("holderIdentity") or "", when, int(spec.get("leaseDurationSeconds") or 0))
 
 
-async def _trial(objects: Objects, namespaces: list[Document]) -> Trial | None:
+async def _trial(objects: Objects, namespaces: list[Document], mesh: str) -> Trial | None:
     """Ask for a pod, but not to make it. The webhook has no side effects, so it is asked, too."""
-    for each in map(_namespace, namespaces):
+    for each in (_namespace(document, mesh) for document in namespaces):
         if SWITCH.get(each.injection.lower()) and not each.ignored:
             break
     else:
@@ -192,17 +216,17 @@ async def _trial(objects: Objects, namespaces: list[Document]) -> Trial | None:
 
 
 async def _proxies(
-    objects: Objects, installation: Installation, namespaces: list[Document]
+    objects: Objects, mesh: MeshName, namespaces: list[Document]
 ) -> tuple[Proxy, ...]:
     found: list[Proxy] = []
     for document in namespaces:
         namespace = msgspec.convert(document, Namespace)
         pods = await objects.list("v1", "Pod", namespace.metadata.name)
-        found += (p for p in (_proxy(pod, namespace, installation) for pod in pods) if p)
+        found += (p for p in (_proxy(pod, namespace, mesh) for pod in pods) if p)
     return tuple(found)
 
 
-def _proxy(document: Document, namespace: Namespace, installation: Installation) -> Proxy | None:
+def _proxy(document: Document, namespace: Namespace, mesh: MeshName) -> Proxy | None:
     """A pod that lives, and has a proxy or should have one."""
     status = document.get("status") or {}
     if (
@@ -213,18 +237,19 @@ def _proxy(document: Document, namespace: Namespace, installation: Installation)
     pod = read_pod(document)
     if isinstance(pod, Refuse):
         return None
-    if not is_injected(pod):
-        mesh = MeshName(installation.mesh, installation.namespace)
-        if isinstance(decide(pod, namespace, mesh, Redirection(), native=True), Leave | Refuse):
+    former = has_former_proxy(pod) and not is_injected(pod)
+    if not (former or is_injected(pod)):
+        verdict = decide(pod, namespace, mesh, Redirection(), native=True)
+        if isinstance(verdict, Leave | Refuse):
             return None
     spec = document["spec"]
     images = [
         each["image"]
         for each in (*(spec.get("initContainers") or ()), *spec["containers"])
-        if each["name"] == CONTAINER
+        if each["name"] == CONTAINER and not former
     ]
     name, place = document["metadata"]["name"], document["metadata"]["namespace"]
-    return Proxy(place, name, images[0] if images else "", unready_pod(document))
+    return Proxy(place, name, images[0] if images else "", unready_pod(document), former)
 
 
 def _text(encoded: str) -> str:

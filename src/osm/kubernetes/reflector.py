@@ -1,8 +1,7 @@
 """Keeps a copy of one kind of object as an API server has it, whatever API servers do.
 
 A list, then watches from where it was. The copy never shrinks because a watch broke or a server was
-behind: what is gone is gone only when a list that is newer says so. What this holds out against is
-in `reference/reliability-security.md`, rows K1 to K14.
+behind: what is gone is gone only when a list that is newer says so. See docs/reference/cluster-faults.md.
 """
 
 import asyncio
@@ -140,7 +139,7 @@ class Reflector:
 
     def forget(self) -> None:
         """The kind is not served any more, and its objects are gone with it."""
-        self._version = self._newest = 0
+        self._version, self._newest, self.failing_since = 0, 0, None
         self._replace({})
 
     async def _take_refusal(self, status: Status) -> None:
@@ -219,8 +218,7 @@ class Reflector:
         token = ""
         while True:
             parameters = {"limit": str(PAGE), **self._selector}
-            if token:
-                parameters["continue"] = token
+            parameters |= {"continue": token} if token else {}
             page = decoded(await self._server.get(self.resource.path, **parameters), Page)
             for item in page.items:
                 meta = msgspec.json.decode(item, type=Object).metadata
@@ -259,6 +257,7 @@ class Reflector:
             ) as lines,
         ):
             self.failing_since = None
+            self._sink.synced(self.resource, "")  # what was missed while it was forbidden comes now
             async for line in lines:
                 heard = True
                 self._take(decoded(line, Event))

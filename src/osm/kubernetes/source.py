@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from random import Random
-from typing import Any
 
 import msgspec
 
 from osm.core.api.decode import decode
-from osm.core.api.manifest import Key, Manifest, packed
+from osm.core.api.manifest import Key, Manifest
 from osm.core.api.registry import Kind
 from osm.core.model.origin import Finding
 from osm.kubernetes.api_server import ApiServer, Status, Unreachable
 from osm.kubernetes.messages import shallow
 from osm.kubernetes.reflector import ABSENT_POLL_S, Name, Reflector, Resource
+from osm.kubernetes.served import served_version
+from osm.kubernetes.slim import slim, sparing
 from osm.ports import Change
 
 CONFIRM_S = 3.0
@@ -21,26 +22,6 @@ CONFIRM_S = 3.0
 RETRY_S = 2.0
 NOT_SERVED = "the cluster does not have this kind"
 """The one problem of `KubernetesSource.problems` that is none: its CRD may come."""
-_HOW = frozenset(
-    {"args", "command", "env", "envFrom", "resources", "securityContext", "volumeMounts"}
-)
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
-
-class _Versions(msgspec.Struct, frozen=True):
-    version: str
-
-
-class _Group(msgspec.Struct, frozen=True):
-    versions: list[_Versions] = []
-
-
-class _Named(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _Resources(msgspec.Struct, frozen=True):
-    resources: list[_Named] = []
 
 
 class KubernetesSource:
@@ -133,7 +114,7 @@ class KubernetesSource:
         else:
             self._findings.pop(key, None)
         if decoded.manifest is not None:
-            self._applied[key] = packed(decoded.manifest)
+            self._applied[key] = sparing(decoded.manifest)
             self._deleted.discard(key)
 
     def _forget(self, key: Key) -> None:
@@ -172,48 +153,6 @@ class KubernetesSource:
             return kind.versions[-1]
         while True:
             try:
-                return await self._find_version(kind)
-            except Status as status:
-                if status.code == 404:
-                    return None
-            except (Unreachable, msgspec.MsgspecError):
-                pass
-            await asyncio.sleep(RETRY_S * self._rng.uniform(0.5, 1.5))
-
-    async def _find_version(self, kind: Kind) -> str | None:
-        body = await self._server.get(f"/apis/{kind.group}")
-        served = {each.version for each in msgspec.json.decode(body, type=_Group).versions}
-        for version in reversed(kind.versions):
-            if version in served:
-                listed = await self._server.get(f"/apis/{kind.group}/{version}")
-                names = {r.name for r in msgspec.json.decode(listed, type=_Resources).resources}
-                if kind.plural in names:
-                    return version
-        return None
-
-
-def slim(document: dict[str, Any]) -> dict[str, Any]:
-    """An object without what only API servers, kubelets and kubectl read of it."""
-    metadata = document.get("metadata")
-    if not isinstance(metadata, dict):
-        return document
-    annotations = metadata.get("annotations") or {}
-    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
-    if LAST_APPLIED in annotations:
-        kept["annotations"] = {n: v for n, v in annotations.items() if n != LAST_APPLIED}
-    return {**document, "metadata": kept, **_slim_spec(document.get("spec"))}
-
-
-def _slim_spec(spec: object) -> dict[str, Any]:
-    """A pod's without how its programs are run: most of its 12 KB tell a proxy where it begins."""
-    if not isinstance(spec, dict) or not isinstance(spec.get("containers"), list):
-        return {}
-    programs = {
-        key: [
-            {k: v for k, v in each.items() if k not in _HOW} if isinstance(each, dict) else each
-            for each in spec[key]
-        ]
-        for key in ("containers", "initContainers")
-        if key in spec
-    }
-    return {"spec": {key: v for key, v in spec.items() if key != "volumes"} | programs}
+                return await served_version(self._server, kind)
+            except (Status, Unreachable, msgspec.MsgspecError):
+                await asyncio.sleep(RETRY_S * self._rng.uniform(0.5, 1.5))

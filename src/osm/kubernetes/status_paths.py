@@ -2,30 +2,12 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from osm.core.api.registry import Kind
-from osm.kubernetes.api_server import ApiServer, Status
-from osm.kubernetes.writing import NOT_FOUND
+from osm.kubernetes.api_server import ApiServer
+from osm.kubernetes.served import served_version
 
 LACKING_S = 60.0
 """For how long it is believed that a kind has no status."""
-
-
-class _Named(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _Resources(msgspec.Struct, frozen=True):
-    resources: list[_Named] = []
-
-
-class _Version(msgspec.Struct, frozen=True):
-    version: str
-
-
-class _Group(msgspec.Struct, frozen=True):
-    versions: list[_Version] = []
 
 
 class StatusPaths:
@@ -57,26 +39,10 @@ class StatusPaths:
             return self._found[kind]
         if self._now_s() - self._lacking.get(kind, -LACKING_S) < LACKING_S:
             return None
-        found = await self._ask(kind)
-        if found is None:
+        version = await served_version(self._server, kind, "/status")
+        if version is None:
             self.has_no_room(kind)
-        else:
-            self._lacking.pop(kind, None)
-            self._found[kind] = found
-        return found
-
-    async def _ask(self, kind: Kind) -> str | None:
-        try:
-            group = msgspec.json.decode(await self._server.get(f"/apis/{kind.group}"), type=_Group)
-            served = {each.version for each in group.versions}
-            for version in reversed(kind.versions):
-                if version in served:
-                    api_version = kind.written_version(version)
-                    body = await self._server.get(f"/apis/{api_version}")
-                    found = msgspec.json.decode(body, type=_Resources).resources
-                    if any(each.name == f"{kind.plural}/status" for each in found):
-                        return api_version
-        except Status as status:
-            if status.code != NOT_FOUND:
-                raise
-        return None
+            return None
+        self._lacking.pop(kind, None)
+        self._found[kind] = kind.written_version(version)
+        return self._found[kind]

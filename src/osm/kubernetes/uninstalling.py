@@ -1,13 +1,17 @@
 """Removes an installation from a cluster: exactly what it, and its control plane, made."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
-from osm.core.api.mesh_keys import IGNORE, INJECTION, METRICS, MONITORED_BY
+from osm.core.api.membership import is_taken_over
+from osm.core.api.mesh_keys import IGNORE, INJECTION, METRICS, MONITORED_BY, TAKEN_OVER_BY
 from osm.core.install import plan
 from osm.core.install.labels import selecting
 from osm.core.install.manifests import crds
 from osm.core.install.names import APP_LABEL, CONTROLLER, Installation
+from osm.core.model.identity import token_audience
+from osm.core.model.reserved import UUID_LABEL
 from osm.errors import OsmError
 from osm.kubernetes.apply import Document, Objects
 from osm.kubernetes.installing import find
@@ -46,14 +50,40 @@ async def release_namespaces(objects: Objects, installation: Installation) -> tu
     """Take the mesh's marks from its namespaces; what else is written on them stays."""
     names = []
     for namespace in await mesh_namespaces(objects, installation.mesh):
-        name = namespace["metadata"]["name"]
-        marks = {
-            "labels": {MONITORED_BY: None, IGNORE: None},
-            "annotations": {INJECTION: None, METRICS: None},
-        }
+        name, labels = namespace["metadata"]["name"], namespace["metadata"]["labels"]
+        marks = _GIVEN_BACK if is_taken_over(labels, installation.mesh) else _LEFT
         await objects.merge(Ref("v1", "Namespace", name), {"metadata": marks})
         names.append(name)
     return tuple(names)
+
+
+_LEFT: Mapping[str, Mapping[str, None]] = {
+    "labels": {MONITORED_BY: None, TAKEN_OVER_BY: None, IGNORE: None},
+    "annotations": {INJECTION: None, METRICS: None},
+}
+_GIVEN_BACK: Mapping[str, Mapping[str, None]] = {"labels": {TAKEN_OVER_BY: None, IGNORE: None}}
+"""It goes on being another mesh's, as it was before it was taken over."""
+
+
+async def pods_with_proxies(objects: Objects, mesh: str) -> Mapping[str, int]:
+    """How many pods that have not ended have a proxy of a mesh, by namespace; sorted."""
+    audience = token_audience(mesh)
+    counts = Counter(
+        str(pod["metadata"]["namespace"])
+        for pod in await objects.list("v1", "Pod", labelSelector=UUID_LABEL)
+        if (pod.get("status") or {}).get("phase") not in _ENDED and audience in _audiences(pod)
+    )
+    return dict(sorted(counts.items()))
+
+
+_ENDED = ("Succeeded", "Failed")
+
+
+def _audiences(pod: Document) -> Iterator[str]:
+    """For whom the tokens of a pod are: those of its proxy are for its mesh."""
+    for volume in pod["spec"].get("volumes") or ():
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            yield (source.get("serviceAccountToken") or {}).get("audience", "")
 
 
 async def remove_cluster_wide(

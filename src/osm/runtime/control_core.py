@@ -27,14 +27,15 @@ from osm.core.pki.rotation import expiry_warning
 from osm.core.pki.trust import Refused as NotTrusted
 from osm.core.pki.trust import TrustBundle
 from osm.core.pki.version import CertificateVersion
+from osm.core.status.refused import RefusedObject, refused_findings
 from osm.issuers.keeper import CertificateKeeper
 from osm.issuers.tresor import Tresor
 from osm.ports import Clock, KeyPair
 from osm.runtime.control_findings import (
+    by_object,
     guarded_finding,
     not_built,
     not_compiled,
-    refused_findings,
     root_expires_soon,
 )
 from osm.runtime.logs import set_log_level
@@ -86,11 +87,13 @@ class ControlCore:
         clock: Clock,
         leaf_validity: timedelta | None = None,
         gateway: str = "",
+        former_mesh: str = "",
     ) -> "ControlCore":
         """With the root certificate of a mesh on this machine, which is made if need be.
 
         `address` is `unix:<path>` or `<host>:<port>`.
-        `leaf_validity` counts more than what MeshConfig says. `gateway`: as in `CompileOptions`.
+        `leaf_validity` counts more than what MeshConfig says. `gateway` and
+        `former_mesh`: as in `CompileOptions`.
         """
         tresor = await asyncio.to_thread(
             Tresor.open,
@@ -99,7 +102,8 @@ class ControlCore:
             leaf_validity=leaf_validity or timedelta(seconds=Settings().certificate_validity_s),
             clock=clock,
         )
-        return cls(tresor, compile_options(mesh, gateway=gateway), address, clock, leaf_validity)
+        options = compile_options(mesh, gateway=gateway, former_mesh=former_mesh)
+        return cls(tresor, options, address, clock, leaf_validity)
 
     def _apply_settings(self, settings: Settings) -> None:
         """What of MeshConfig concerns the control plane itself."""
@@ -178,6 +182,10 @@ class ControlCore:
                 elif isinstance(subject, ProxyIdentity):
                     self.proxy_files.renew(subject, pair)
 
+    def refused(self) -> tuple[RefusedObject, ...]:
+        """What connected proxies refuse at this moment, by the object at fault."""
+        return by_object(self.control_plane.refusals())
+
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong with the objects, and with what became of them."""
         plane = self.control_plane
@@ -186,7 +194,7 @@ class ControlCore:
             *plane.model.findings,
             *(not_compiled(failure) for failure in self.pipeline.failures),
             *(not_built(name, why) for (_, name, _), why in plane.distribution.failures.items()),
-            *refused_findings(plane.refusals()),
+            *refused_findings(self.refused()),
             *(guarded_finding(proxy) for proxy in plane.guarded),
             *(() if left is None else (root_expires_soon(left),)),
         )

@@ -7,6 +7,7 @@ from osm.ads.control_plane import Refused
 from osm.ads.session import UNKNOWN_LIMIT
 from osm.core.model.identity import ProxyIdentity
 from osm.core.model.origin import Finding, Origin, Severity
+from osm.core.status.refused import RefusedObject, refused_objects
 from osm.runtime.proxy_view import in_short
 
 OUR_MISTAKE = "This is a mistake in osm: please report it."
@@ -46,20 +47,15 @@ def api_server_silent(limit_s: float) -> Finding:
     )
 
 
-def refused_findings(refusals: Iterable[Refused]) -> tuple[Finding, ...]:
+def by_object(refusals: Iterable[Refused]) -> tuple[RefusedObject, ...]:
     """One for each object at fault, or for the proxy where none is known."""
-    return tuple(
-        {
-            origin: Finding(
-                "OSM902",
-                Severity.ERROR,
-                origin,
-                f"proxy {refused.proxy} refused what this says: {in_short(refused.refusal.message)}",
-                "The proxy keeps the last good configuration.",
-            )
-            for refused in refusals
-            for origin in refused.origins or (_pod_of(refused.proxy),)
-        }.values()
+    return refused_objects(
+        (
+            refused.proxy,
+            in_short(refused.refusal.message),
+            refused.origins or (_pod_of(refused.proxy),),
+        )
+        for refused in refusals
     )
 
 

@@ -59,6 +59,8 @@ class KubernetesSettings(msgspec.Struct, frozen=True):
     envoy_image: str
     init_image: str
     trust_domain: str = "cluster.local"
+    former_mesh: str = ""
+    """A mesh of OSM's that this one takes over from."""
     ca_secret: str = CA_SECRET
     kubeconfig: Path | None = None
     context: str | None = None
@@ -77,6 +79,7 @@ class KubernetesSettings(msgspec.Struct, frozen=True):
             self.envoy_image,
             self.init_image,
             self.validate_traffic_target,
+            self.former_mesh,
         )
 
 
@@ -147,14 +150,20 @@ async def run_kubernetes_mesh(
             settings.webhook_timeout_s,
             core,
             api.findings,
+            former_mesh=settings.former_mesh,
         )
+
+        def leads(now: bool) -> None:  # noqa: FBT001
+            facts.leads = now
+            core.metrics.leads(now)
+
         group.spawn(
             write_while_leading(
                 server,
                 settings.installation,
                 settings.pod_name,
                 inputs,
-                observe=core.metrics.leads,
+                observe=leads,
             )
         )
         unready.why = ""
@@ -186,7 +195,10 @@ async def _open_core(settings: KubernetesSettings, server: ApiServer, clock: Clo
         clock=clock,
     )
     options = CompileOptions(
-        installation.mesh, settings.trust_domain, namespace=installation.namespace
+        installation.mesh,
+        settings.trust_domain,
+        namespace=installation.namespace,
+        former_mesh=settings.former_mesh,
     )
     return ControlCore(tresor, options, f"[::]:{ADS_PORT}", clock, None)
 
@@ -250,6 +262,7 @@ def _facts(settings: KubernetesSettings, clock: Clock) -> MeshFacts:
         platform=f"Kubernetes: control plane in namespace {settings.installation.namespace}",
         directory="",
         started=clock.now(),
+        replica=settings.pod_name,
     )
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from osm import __version__
 from osm.core.api.kubernetes import Namespace
 from osm.core.api.manifest import Key, Manifest
-from osm.core.api.mesh_keys import IGNORE, MONITORED_BY
+from osm.core.api.membership import gives_proxies, is_read
 from osm.core.api.registry import Document
 from osm.core.install.manifests import crds
 from osm.core.install.names import Installation
@@ -23,10 +24,22 @@ def writer_inputs(
     webhook_timeout_s: int,
     core: ControlCore,
     findings: Callable[[], Sequence[Finding]],
+    *,
+    former_mesh: str = "",
 ) -> WriterInputs:
-    """Ask `core` for everything; there is news with each model that it hands on."""
+    """Ask `core` for everything; there is news with each model that it hands on, but for pods that come,
+    go and get ready with nothing wrong about them: most changes are such, and none is written anywhere.
+    """
     news = asyncio.Event()
-    core.pipeline.on_published = news.set
+    said: object = None
+
+    def published(kinds: AbstractSet[str]) -> None:
+        nonlocal said
+        before, said = said, (core.pipeline.findings, core.pipeline.failures)
+        if kinds != {"Pod"} or said != before:
+            news.set()
+
+    core.pipeline.on_published = published
     definitions = crds()
 
     def objects() -> Mapping[Key, Manifest]:
@@ -36,26 +49,38 @@ def writer_inputs(
         roots = core.keeper.issuer.trust_bundle
         return (
             *definitions,
-            mutating_webhook(installation, roots, webhook_timeout_s, version=__version__),
-            validating_webhook(installation, roots, version=__version__),
+            mutating_webhook(
+                installation,
+                roots,
+                webhook_timeout_s,
+                version=__version__,
+                former_mesh=former_mesh,
+            ),
+            validating_webhook(installation, roots, version=__version__, former_mesh=former_mesh),
         )
 
     return WriterInputs(
         news=news,
         objects=objects,
         findings=findings,
-        namespaces=lambda: meshed_namespaces(objects(), installation.mesh),
+        namespaces=lambda: _namespaces(
+            objects(), lambda labels: is_read(labels, installation.mesh)
+        ),
+        served=lambda: _namespaces(
+            objects(), lambda labels: gives_proxies(labels, installation.mesh, former_mesh)
+        ),
         proxy_files=lambda: proxy_files(core.keeper.issuer.trust_bundle.decode(), trust_domain),
         documents=documents,
+        refused=core.refused,
     )
 
 
-def meshed_namespaces(objects: Mapping[Key, Manifest], mesh: str) -> frozenset[str]:
-    """The namespaces that take part in a mesh."""
+def _namespaces(
+    objects: Mapping[Key, Manifest], wanted: Callable[[Mapping[str, str]], bool]
+) -> frozenset[str]:
+    """Those whose labels are as wanted."""
     return frozenset(
         manifest.key.name
         for manifest in objects.values()
-        if isinstance(manifest.object, Namespace)
-        and manifest.object.metadata.labels.get(MONITORED_BY) == mesh
-        and IGNORE not in manifest.object.metadata.labels
+        if isinstance(manifest.object, Namespace) and wanted(manifest.object.metadata.labels)
     )

@@ -59,6 +59,8 @@ class LocalMeshSettings(msgspec.Struct, frozen=True):
     """Of workloads' certificates; what MeshConfig says when it is not given."""
     state_directory: Path | None = None
     """Where the root certificate is kept; the user's own place when it is not given."""
+    former_mesh: str = ""
+    """As in `CompileOptions`: proxies with certificates like OSM's may call, and be called."""
 
     @property
     def state(self) -> Path:
@@ -103,6 +105,7 @@ async def run_local_mesh(
             clock=clock,
             leaf_validity=settings.leaf_validity,
             gateway=str(runtime.path / GATEWAY_SOCKET) if mode.transparent else "",
+            former_mesh=settings.former_mesh,
         )
         await core.start(group)
         observe("control plane", "ready", mode.reason)

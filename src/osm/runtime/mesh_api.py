@@ -16,7 +16,7 @@ from osm.core.explain.denied import explain_refusal
 from osm.core.explain.explanation import Explanation, Question
 from osm.core.explain.refusal import Refusal
 from osm.core.explain.state import with_state
-from osm.core.explain.view import MeshView
+from osm.core.explain.view import MeshView, ReplicaView
 from osm.core.model.directory import Directory
 from osm.core.model.identity import Identity
 from osm.core.model.origin import Finding, Severity
@@ -48,6 +48,9 @@ class MeshFacts(msgspec.Struct):
     counters: Mapping[str, tuple[tuple[str, int], ...]] = msgspec.field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     """Of the source and the platform; the compiler's and the proxies' are kept elsewhere."""
+    replica: str = ""
+    """The pod in a cluster that this is."""
+    leads: bool = False
 
 
 class WrittenObjects(Protocol):
@@ -117,7 +120,13 @@ class RunningMeshApi:
             findings=findings,
             push=self._core.pipeline.last_push,
             counters=tuple(sorted(self._facts.counters.items())),
+            replicas=self._replicas(),
         )
+
+    def _replicas(self) -> tuple[ReplicaView, ...]:
+        """This one, where there may be others."""
+        facts, proxies = self._facts, len(self._core.control_plane.by_proxy())
+        return (ReplicaView(facts.replica, proxies, facts.leads),) if facts.replica else ()
 
     def findings(self) -> tuple[Finding, ...]:
         """Everything that is wrong at this moment, whoever found it."""

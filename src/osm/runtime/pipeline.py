@@ -7,6 +7,7 @@ then), and says so.
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 import msgspec
@@ -71,8 +72,8 @@ class Pipeline:
         self._queued = 0
         self._caught_up = asyncio.Event()
         self._caught_up.set()
-        self.on_published: Callable[[], None] = lambda: None
-        """Called after each model that was handed on."""
+        self.on_published: Callable[[AbstractSet[str]], None] = lambda _: None
+        """Called after each model that was handed on, with the kinds of the objects that changed."""
         self._unpublished: dict[str, set[Hashable]] = {}
         """What changed in models that were not handed on: whoever holds it must still hear of it."""
         self.last_push = PushView()
@@ -146,4 +147,4 @@ class Pipeline:
             resources=published.built,
             pushes=published.streams,
         )
-        self.on_published()
+        self.on_published({key.kind for key in batch.objects})

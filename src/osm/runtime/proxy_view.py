@@ -9,6 +9,7 @@ from osm.core.explain.view import ProxyView, ResourceTypeView
 from osm.core.model.identity import Identity
 from osm.core.model.mesh import Model
 from osm.core.model.origin import Origin
+from osm.core.model.workload import ProxyKind
 from osm.core.xds import types
 
 AtFault = Mapping[tuple[str, str], tuple[str, ...]]
@@ -22,13 +23,16 @@ def proxy_views(
     expiry: Mapping[Identity, datetime],
     refusals: Iterable[Refused] = (),
 ) -> tuple[ProxyView, ...]:
-    """Every workload's proxy, connected or not. `now` is on the sessions' steady clock, and
-    `refusals` is what proxies refuse at this moment.
+    """Every proxy of the mesh, connected or not; who has none is not listed.
+
+    `now` is on the sessions' steady clock, and `refusals` is what proxies refuse at this moment.
     """
     at_fault = _at_fault(refusals)
     views = []
     for _, workload in sorted(model.workloads.items()):
         session = sessions.get(workload.proxy.name)
+        if session is None and workload.proxy_kind is not ProxyKind.OWN:
+            continue
         expires = expiry.get(workload.identity)
         views.append(
             ProxyView(

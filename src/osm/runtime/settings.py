@@ -18,10 +18,15 @@ def ads_name(trust_domain: str) -> str:
     return f"ads.{trust_domain}"
 
 
-def compile_options(mesh: str, *, gateway: str = "") -> CompileOptions:
+def compile_options(mesh: str, *, gateway: str = "", former_mesh: str = "") -> CompileOptions:
     """What a mesh that is no cluster's decides about compilation."""
     return CompileOptions(
-        mesh, TRUST_DOMAIN, require_monitored_label=False, gateway=gateway, placement=True
+        mesh,
+        TRUST_DOMAIN,
+        require_monitored_label=False,
+        gateway=gateway,
+        placement=True,
+        former_mesh=former_mesh,
     )
 
 

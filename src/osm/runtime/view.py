@@ -19,7 +19,7 @@ from osm.core.model.identity import Identity
 from osm.core.model.mesh import Model
 from osm.core.model.origin import Finding, Severity
 from osm.core.model.service import PortName
-from osm.core.model.workload import Workload
+from osm.core.model.workload import ProxyKind, Workload
 from osm.telemetry.access_log import DenialRate
 from osm.telemetry.traffic import EdgeTraffic
 
@@ -73,6 +73,7 @@ def _workload_view(model: Model, pod: Pod, pages: Mapping[tuple[str, str], str])
         restarts=sum(status.restart_count for status in pod.status.container_statuses),
         services=tuple(sorted(services)),
         web=pages.get(key, ""),
+        proxy=known.proxy_kind if known else ProxyKind.OWN,
     )
 
 
@@ -233,7 +234,7 @@ def object_views(
             status = "error"
         elif any(f.severity is Severity.WARNING for f in found):
             status = "warning"
-        version = str(manifest.raw.get("apiVersion", "")).rpartition("/")[2]
+        version = manifest.api_version.rpartition("/")[2]
         views.append(
             ObjectView(
                 group=key.group,

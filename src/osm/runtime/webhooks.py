@@ -48,6 +48,7 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     envoy_image: str
     init_image: str
     validate_traffic_target: bool
+    former_mesh: str = ""
 
 
 async def open_webhooks(
@@ -129,7 +130,7 @@ class _Sidecars:
     def __init__(self, settings: WebhookSettings, versions: frozenset[str]) -> None:
         installation = settings.installation
         self._cluster = Cluster(
-            mesh=MeshName(installation.mesh, installation.namespace),
+            mesh=MeshName(installation.mesh, installation.namespace, settings.former_mesh),
             image=settings.envoy_image,
             init_image=settings.init_image,
             audience=token_audience(installation.mesh),

@@ -11,17 +11,21 @@ import structlog
 
 from osm.core.api.manifest import Key, Manifest
 from osm.core.api.registry import Document, kind_of
+from osm.core.install.labels import selecting
 from osm.core.install.names import Installation
 from osm.core.model.groups import APPS, BATCH
 from osm.core.model.origin import Finding
 from osm.core.status.happenings import told
+from osm.core.status.refused import RefusedObject, findings_of_all
 from osm.core.status.sorting import findings_by_object
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.events import EventWriter, Happening, Regarding
 from osm.kubernetes.guard import Guard
-from osm.kubernetes.lease import Leadership, LeaseTimes
+from osm.kubernetes.lease import Leadership, LeaseName, LeaseTimes
 from osm.kubernetes.proxy_files import ProxyFilesKeeper
+from osm.kubernetes.refusals import RefusalsHeard, RefusalsTold, RefusalTimes
 from osm.kubernetes.status import StatusWriter
+from osm.kubernetes.writing import Write
 
 log = structlog.get_logger("osm.runtime")
 
@@ -44,11 +48,17 @@ class WriterInputs(msgspec.Struct, frozen=True):
     findings: Callable[[], Sequence[Finding]]
     """What is wrong with them: the source's, the compiler's and the proxies' together."""
     namespaces: Callable[[], AbstractSet[str]]
-    """Of the mesh. Status and Events are written for objects in these, and in the mesh's own."""
+    """Of the mesh. Status and Events are written for objects in these, and in the mesh's own.
+
+    Not in those of a former mesh: its control plane writes their status, and would take ours away."""
+    served: Callable[[], AbstractSet[str]]
+    """Where pods get the mesh's proxies, those that were taken over too: these read files."""
     proxy_files: Callable[[], Mapping[str, str]]
     """What the ConfigMap `osm-proxy-files` holds; empty while it is not known."""
     documents: Callable[[], Sequence[Document]]
     """Webhook configurations and CRDs as they should be, with `caBundle`; none while not known."""
+    refused: Callable[[], Sequence[RefusedObject]] = lambda: ()
+    """What this replica's own proxies refuse, by object."""
 
 
 async def write_while_leading(
@@ -60,18 +70,20 @@ async def write_while_leading(
     observe: Callable[[bool], None] = lambda _: None,
     rng: Random | None = None,
     times: LeaseTimes | None = None,
+    refusal_times: RefusalTimes | None = None,
 ) -> None:
-    """Contend for the Lease and write while it is held. Runs until it is cancelled, and then gives
-    the Lease back (within 3 s). Never raises because of the cluster.
+    """Contend for the Lease and write while it is held; tell what this replica's proxies refuse, who
+    ever holds it. Runs until it is cancelled, and then gives the Lease back (within 3 s). Never raises
+    because of the cluster.
 
     `observe` hears whether this replica leads, with each change: for a metric. `times` of the Lease
     are client-go's unless a test shortens them.
     """
+    told_times = refusal_times or RefusalTimes()
     rng = rng or Random()  # noqa: S311 jitter only
     leadership = Leadership(
         server,
-        installation.namespace,
-        installation.lease,
+        LeaseName(installation.namespace, installation.lease, selecting(installation.mesh)),
         # A container that was started again has its pod's name, and not its predecessor's Lease.
         f"{pod_name}_{uuid.uuid4()}",
         rng=rng,
@@ -80,9 +92,16 @@ async def write_while_leading(
     )
 
     async def lead() -> None:
-        await _Term(server, leadership, installation, pod_name, inputs, rng).run()
+        write = leadership.fence(server.request)
+        heard = RefusalsHeard(
+            server, write, installation, pod_name, rng, told_times, on_news=inputs.news.set
+        )
+        await _Term(server, write, installation, pod_name, inputs, heard, rng).run()
 
-    await leadership.run(lead)
+    own = RefusalsTold(server, installation, pod_name, inputs.refused, rng, told_times)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(own.run())
+        group.create_task(leadership.run(lead))
 
 
 class _Term:
@@ -91,14 +110,15 @@ class _Term:
     def __init__(
         self,
         server: ApiServer,
-        leadership: Leadership,
+        write: Write,
         installation: Installation,
         pod_name: str,
         inputs: WriterInputs,
+        heard: RefusalsHeard,
         rng: Random,
     ) -> None:
-        write = leadership.fence(server.request)
         self._inputs = inputs
+        self._heard = heard
         self._installation = installation
         self._own_pod = Key("", "Pod", installation.namespace, pod_name)
         self._events = EventWriter(write, pod_name, rng)
@@ -108,7 +128,7 @@ class _Term:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for part in (self._events, self._status, self._files, self._guard):
+            for part in (self._heard, self._events, self._status, self._files, self._guard):
                 group.create_task(part.run())
             while True:
                 self._inputs.news.clear()
@@ -123,12 +143,16 @@ class _Term:
     def _look(self) -> None:
         """Hand on what is wanted now. Pods wait for their files, so these come first."""
         inputs = self._inputs
-        namespaces = inputs.namespaces()
-        self._files.want(namespaces, inputs.proxy_files())
+        self._files.want(inputs.served(), inputs.proxy_files())
         self._guard.want(inputs.documents())
-        objects, own = inputs.objects(), self._installation.namespace
-        findings = findings_by_object(inputs.findings(), objects, own)
-        ours = {*namespaces, own}
+        if self._heard.is_settled:  # else an object might seem to be programmed for a moment
+            self._say(inputs.objects(), {*inputs.namespaces(), self._installation.namespace})
+
+    def _say(self, objects: Mapping[Key, Manifest], ours: AbstractSet[str]) -> None:
+        """Hand on what is wrong, and with what, in these namespaces."""
+        inputs = self._inputs
+        found = findings_of_all(inputs.findings(), inputs.refused(), self._heard.others)
+        findings = findings_by_object(found, objects, self._installation.namespace)
         self._status.want(objects, findings, ours)
         of_mesh = {
             key: found

@@ -17,6 +17,7 @@ from osm._envoy.envoy.config.core.v3.base_pb2 import RequestMethod
 from osm._envoy.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogCommon, HTTPAccessLogEntry
 from osm._envoy.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
 from osm.core.envoy.access import NO_RULE_FOR_SOURCE
+from osm.core.envoy.filters.denials import FORMER_TAG
 from osm.core.explain.view import DenialView
 from osm.core.model.identity import Identity, ProxyIdentity
 from osm.ports import Clock
@@ -162,7 +163,7 @@ def _denial(
     common: AccessLogCommon, peer: ProxyIdentity, reason: str, method: str, path: str
 ) -> Denial:
     return Denial(
-        source=_source(common),
+        source=_source(common, peer.identity.trust_domain),
         destination=displayable(peer.name),
         port=_port(common),
         method=method,
@@ -179,10 +180,12 @@ def _reason(details: str) -> str | None:
     return NO_RULE if match[1] in _NO_POLICY else displayable(match[1])
 
 
-def _source(common: AccessLogCommon) -> str:
+def _source(common: AccessLogCommon, trust_domain: str) -> str:
     names = common.tls_properties.peer_certificate_properties.subject_alt_name
     claimed = next((name.uri for name in names if name.uri), "")
     who = Identity.from_spiffe_id(claimed)
+    if not claimed:
+        who = Identity.from_dns_name(common.custom_tags.get(FORMER_TAG, ""), trust_domain)
     # Without a certificate it came from outside of the mesh: its address says who called.
     address = common.downstream_remote_address.socket_address.address
     return displayable((who.short if who else claimed) or address) or NO_CERTIFICATE

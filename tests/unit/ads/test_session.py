@@ -280,6 +280,19 @@ async def test_a_proxy_whose_workload_is_gone_expires_and_gets_nothing_more() ->
     assert list(buyer.client.held[types.ENDPOINT]) == ["default/shop|80"]
 
 
+async def test_of_workloads_that_are_gone_nothing_is_kept() -> None:
+    plane = Plane()
+    for number in range(3):
+        plane.publish(*SHOP, pod(f"gone-{number}", ip="10.0.1.1"))
+        plane.model = plane.plane.model
+        passing = plane.connect(f"gone-{number}")
+        if number % 2:
+            plane.plane.disconnect(passing.session)  # others are there still when their pod goes
+        plane.publish(*SHOP)
+        plane.plane.disconnect(passing.session)
+    assert plane.plane._seen == {}
+
+
 async def test_a_workload_that_changes_its_identity_expires_its_proxy() -> None:
     plane = Plane()
     thief = plane.connect("thief")

@@ -154,3 +154,9 @@ def test_a_packed_manifest_shows_the_object_as_it_was_written(raw: dict[str, Any
     assert repr(kept.raw) == repr(raw)
     assert kept.where == "f.yaml:1"
     assert packed(kept) is kept
+
+
+def test_the_version_is_known_whether_packed_or_not() -> None:
+    for raw in ({"kind": "Pod", "apiVersion": "v1", "spec": {"nodeName": "n"}}, {}):
+        manifest = Manifest(Key("", "Pod", "a", "b"), None, raw)
+        assert packed(manifest).api_version == manifest.api_version == raw.get("apiVersion", "")

@@ -32,10 +32,22 @@ from osm.core.check.facts import (
 )
 from osm.core.check.outcome import State
 from osm.core.check.run import GROUPS, run_checks
+from osm.core.check.take_over import TAKE_OVER
 from osm.core.install.names import Installation
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "check.md"
 CHECKS = [check for group in GROUPS for check in group.checks]
+TAKER = msgspec.structs.replace(PLANE, former_mesh="old")
+TAKING_OVER = facts(
+    planes=(
+        TAKER,
+        msgspec.structs.replace(
+            PLANE, installation=Installation("old", "old-system"), version="v1.2.4", ours=False
+        ),
+    ),
+    namespaces=(MeshNamespace("shop", "enabled", "", ignored=False, former_mesh="old"),),
+    former_namespaces=("bank",),
+)
 OTHER = msgspec.structs.replace(PLANE, installation=Installation("shop", "shop"))
 
 
@@ -44,6 +56,9 @@ def test_a_cluster_and_a_mesh_that_are_well_pass() -> None:
         (check.name, State.OK) for check in CHECKS if check.before
     }
     assert {(each.check, each.state) for each in run_checks(WELL, before=False)} == {
+        (check.name, State.OK) for check in CHECKS if check.after and check not in TAKE_OVER.checks
+    }
+    assert {(each.check, each.state) for each in run_checks(TAKING_OVER, before=False)} == {
         (check.name, State.OK) for check in CHECKS if check.after
     }
 
@@ -56,6 +71,8 @@ BEFORE = [
      {"planes": (OTHER,)}),
     ("no-other-mesh", "error", "this mesh wants to be the only one",
      {"planes": (msgspec.structs.replace(OTHER, single=False),)}),
+    ("no-other-mesh", "error", "take over from it by --set osm.formerMeshName=shop",
+     {"planes": (msgspec.structs.replace(OTHER, ours=False),)}),
     ("no-other-mesh", "warning", "mesh osm is installed already", {"planes": (PLANE,)}),
     ("no-other-mesh", "error", "mesh osm is of OSM v1.2.4: `osm migrate check`",
      {"planes": (msgspec.structs.replace(PLANE, version="v1.2.4"),)}),
@@ -141,6 +158,30 @@ AFTER = [
      {"disconnected": ("shop/cart",)}),
 ]  # fmt: skip
 
+TAKE_OVERS = [
+    ("former-mesh-is-there", "warning", "there is no control plane of mesh old any more",
+     {"planes": (TAKER,)}),
+    ("former-mesh-is-there", "ok", "to be taken over still: bank", {}),
+    ("taken-namespaces-served", "error", "namespace shop of mesh old was taken over, and that mesh is not",
+     {"planes": (PLANE,)}),
+    ("former-proxies-gone", "warning", "pod shop/cart-1 has its proxy from OSM still",
+     {"proxies": (Proxy("shop", "cart-1", "", "", former=True),)}),
+    # It has a proxy, and will get another one.
+    ("proxied-pods-ready", "ok", "0 pods", {"proxies": (Proxy("shop", "cart-1", "", "", former=True),)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "state", "text", "changed"), TAKE_OVERS)
+def test_of_a_mesh_that_takes_over(
+    name: str, state: str, text: str, changed: dict[str, Any]
+) -> None:
+    _expect(name, state, text, facts(TAKING_OVER, **changed), before=False)
+
+
+def test_an_old_proxy_is_not_missing() -> None:
+    old = Proxy("shop", "cart-1", "", "", former=True)
+    assert result("pods-have-proxies", facts(TAKING_OVER, proxies=(old,))).state is State.OK
+
 
 @pytest.mark.parametrize(("name", "state", "text", "changed"), BEFORE)
 def test_before_an_installation(name: str, state: str, text: str, changed: dict[str, Any]) -> None:
@@ -160,7 +201,7 @@ def _expect(name: str, state: str, text: str, looked_at: Any, *, before: bool) -
 
 
 def test_every_check_has_a_row_above_in_which_it_fails() -> None:
-    assert {name for name, *_ in (*BEFORE, *AFTER)} == {check.name for check in CHECKS}
+    assert {name for name, *_ in (*BEFORE, *AFTER, *TAKE_OVERS)} == {check.name for check in CHECKS}
 
 
 def test_what_is_fatal_ends_the_list() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.unit.cli.calls import Mesh, Run, mesh_after
+from tests.unit.cli.test_proxy import StartMesh
 
 from osm.cli.cluster_mesh import InstalledMesh, choose_mesh, is_ready, read_meshes, ready_pods
 from osm.cli.cluster_pods import app_of, check_proxy
@@ -18,7 +19,7 @@ from osm.cli.merged_view import merged_view
 from osm.cli.names import split_namespaces
 from osm.core.explain.explanation import Explanation, Question
 from osm.core.explain.state import with_state, without_state
-from osm.core.explain.view import MeshView
+from osm.core.explain.view import MeshView, ReplicaView
 from osm.errors import NotRunningError, OsmError, UsageError
 
 ONE, TWO = InstalledMesh("osm", "osm-system", "v1"), InstalledMesh("shop", "shop-system", "v2")
@@ -26,7 +27,10 @@ ONE, TWO = InstalledMesh("osm", "osm-system", "v1"), InstalledMesh("shop", "shop
 
 def deployment(namespace: str, **labels: str) -> dict[str, Any]:
     named = {key.replace("_", "/"): value for key, value in labels.items()}
-    return {"metadata": {"name": "osm-controller", "namespace": namespace, "labels": named}}
+    return {
+        "metadata": {"name": "osm-controller", "namespace": namespace, "labels": named},
+        "spec": {"template": {"spec": {"containers": [{"command": ["osm"]}]}}},
+    }
 
 
 def test_meshes_are_known_by_their_controllers_labels() -> None:
@@ -45,6 +49,14 @@ def test_meshes_are_known_by_their_controllers_labels() -> None:
 def test_the_only_mesh_needs_no_name() -> None:
     assert choose_mesh([ONE], None) == ONE
     assert choose_mesh([ONE, TWO], "shop") == TWO
+
+
+def test_one_of_osm_beside_ours_must_be_named() -> None:
+    old = InstalledMesh("osm", "osm-system", "v1.2.4", ours=False)
+    new = InstalledMesh("osm-next", "next", "2.0.0", former_mesh="osm")
+    assert choose_mesh([old, new], None) == new
+    assert choose_mesh([old, new], "osm") == old
+    assert choose_mesh([old], None) == old
 
 
 @pytest.mark.parametrize(
@@ -165,6 +177,34 @@ def test_replicas_know_a_mesh_together() -> None:
         "mysql-0",
     }
     assert len(merged.proxies) == 6
+
+
+def test_replicas_are_listed_with_their_proxies(start_mesh: StartMesh, run: Run) -> None:
+    def replica(name: str, proxies: int, *, leads: bool = False) -> MeshView:
+        replicas = (ReplicaView(name, proxies, leads),)
+        return msgspec.structs.replace(mesh_after(42).view(), replicas=replicas)
+
+    def shown(*views: MeshView) -> str:
+        start_mesh(api=mesh_after(42, lambda _: merged_view(views)))
+        lines = run("status").out.splitlines()
+        return "".join(each for each in lines if each.startswith("Replicas:"))
+
+    assert shown(replica("osm-b", 1, leads=True), replica("osm-a", 0)) == (
+        "Replicas:     2: osm-a (0 proxies), osm-b (leads, 1 proxy)"
+    )
+
+
+def test_that_no_replica_leads_is_said(start_mesh: StartMesh, run: Run) -> None:
+    alone = (ReplicaView("osm-a", 4),)
+    start_mesh(
+        api=mesh_after(42, lambda view: msgspec.structs.replace(view, replicas=alone)),
+    )
+    assert "Replicas:     1: osm-a (4 proxies); none of them leads\n" in run("status").out
+
+
+def test_a_mesh_without_replicas_has_none(start_mesh: StartMesh, run: Run) -> None:
+    start_mesh(api=mesh_after(42))
+    assert "Replicas" not in run("status").out
 
 
 KNOWN = [ErrorCode("OSM301", "Routes that do not exist")]

@@ -92,6 +92,15 @@ def test_names_are_options_and_values_and_options_win(
     assert f"Namespace/{namespace}" in objects
 
 
+def test_a_mesh_does_not_take_over_from_itself(run: Run) -> None:
+    refused = run("install", "--dry-run", "--set", "osm.formerMeshName=osm")
+    assert refused.code == 1
+    assert "a mesh cannot take over from itself: both are called osm" in refused.err
+    objects = printed(run, "--mesh-name", "next", "--set", "osm.formerMeshName=osm")
+    assert "--former-mesh-name=osm" in container(objects)["args"]
+    assert not any("former" in each for each in container(printed(run))["args"])
+
+
 def test_json_is_one_list_that_kubectl_takes_and_yaml_has_the_same(run: Run) -> None:
     listed = json.loads(run("install", "--dry-run", "-o", "json").out)
     assert (listed["apiVersion"], listed["kind"]) == ("v1", "List")

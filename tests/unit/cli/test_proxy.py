@@ -13,6 +13,7 @@ from tests.unit.cli.calls import Mesh, Run, mesh_after
 
 from osm.core.explain.view import MeshView
 from osm.core.model.origin import Finding, Severity
+from osm.core.model.workload import ProxyKind
 from osm.ports import ExpectedResource
 from osm.testing.bookstore_proxies import expected_resources
 from osm.testing.proxy_dump import config_dump
@@ -155,6 +156,34 @@ def test_status_of_a_proxy_that_is_away_says_so(start_mesh: StartMesh, run: Run)
     assert result.code == 1
     assert "Status:      Disconnected\nConnected:   no\n" in result.out
     assert "TYPE" not in result.out
+
+
+def bare(view: MeshView) -> MeshView:
+    """The view with two pods that have no proxy."""
+    names = ("bookbuyer", "bookthief")
+    workloads = [
+        msgspec.structs.replace(each, proxy=ProxyKind.NONE) if each.name in names else each
+        for each in view.workloads
+    ]
+    proxies = [each for each in view.proxies if each.name not in names]
+    return msgspec.structs.replace(view, workloads=tuple(workloads), proxies=tuple(proxies))
+
+
+def test_pods_without_a_proxy_are_named(start_mesh: StartMesh, run: Run) -> None:
+    start_mesh(api=mesh_after(42, bare))
+    bookbuyer, both = "bookbuyer/bookbuyer", "bookbuyer/bookbuyer, bookthief/bookthief"
+    said = f"{both} have no proxy of this mesh"
+    listed = run("proxy", "list")
+    assert listed.err == f"{said}: `osm analyze` says why.\n"
+    assert "bookbuyer" not in listed.out and len(listed.out.splitlines()) == 5
+    assert run("proxy", "list", "-n", "bookstore").err == ""
+    assert run("proxy", "list", "-o", "json").err == ""
+    assert re.search(rf"Proxies: +3 of 4 in sync \({said}\)", run("status").out)
+    (row,) = (line for line in run("get", "pods", "-A").out.splitlines() if " bookbuyer " in line)
+    assert "1/1" in cells(row)
+    for verb in ("status", "diff"):
+        one = run("proxy", verb, "bookbuyer")
+        assert one.code != 0 and f"{bookbuyer} has no proxy of this mesh." in one.err, verb
 
 
 def test_status_of_a_proxy_is_there_for_programs(shared_mesh: Mesh, run: Run) -> None:

@@ -68,6 +68,17 @@ def test_what_is_still_denied_has_then_now_and_the_remedy() -> None:
     assert fixed.verdict == "allowed"
 
 
+def test_a_proxy_of_osm_is_asked_about_by_its_certificates_name() -> None:
+    body = (
+        "access denied by the mesh: buyer.default.cluster.local may not GET /buy of shop/shop "
+        "(rbac_access_denied_matched_policy[no-access-rule-for-source])"
+    )
+    found = read_refusal(body)
+    assert isinstance(found, Refusal)
+    answer = ask(changed(found, port=8080))
+    assert (answer.verdict, answer.remedy) == ("denied", ask(BUY).remedy)
+
+
 def test_what_was_mended_since_would_be_allowed_now() -> None:
     answer = ask(BUY, ALLOW)
     assert (answer.verdict, answer.allowed) == ("allowed", True)

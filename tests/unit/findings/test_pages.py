@@ -12,6 +12,8 @@ from osm.cli.main import main
 ONLY_WHEN_RUNNING = {
     "OSM015": "a file has no last good form before somebody has looked at it twice",
     "OSM203": "workloads in files are taken to be ready",
+    "OSM225": "a machine gives each workload of its files a proxy",
+    "OSM226": "only a cluster has pods of OSM's",
     "OSM404": "files are looked at as if pods had networks of their own",
     "OSM901": "only a mistake in the compiler makes it",
     "OSM902": "only a proxy refuses a configuration",

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.inject.pods import (
+    CLUSTER,
     INJECTION,
     MESH,
     METRICS,
     MONITORED,
+    answer,
     container,
     namespace,
     pod,
@@ -16,7 +19,9 @@ from tests.unit.inject.pods import (
 )
 
 from osm.core.api.kubernetes import Namespace
-from osm.core.inject.decision import decide
+from osm.core.api.mesh_keys import IGNORE, MONITORED_BY, TAKEN_OVER_BY
+from osm.core.inject.decision import MeshName, decide
+from osm.core.inject.injection import Injected
 from osm.core.inject.pod import Document, read_pod
 from osm.core.inject.verdict import Inject, Leave, Refuse, Verdict
 from osm.core.model.redirection import Redirection
@@ -202,3 +207,64 @@ def test_probes_by_grpc_are_warned_of_unless_their_port_is_excluded() -> None:
     assert isinstance(found, Inject)
     assert ["9000" in warning for warning in found.warnings] == [True]
     assert verdict(probed, redirection=Redirection(inbound_ports=(9000,))) == Inject()
+
+
+TAKING_OVER = MeshName("new", "new-system", former="osm")
+TAKEN = {
+    **MONITORED,
+    "openservicemesh.io/taken-over-by": "new",
+    "openservicemesh.io/ignore": "true",
+}
+
+
+@pytest.mark.parametrize(
+    ("mesh", "home", "of_pod", "outcome"),
+    [
+        (TAKING_OVER, namespace(labels=TAKEN), None, Inject),
+        (TAKING_OVER, namespace(labels=TAKEN), "disabled", Leave),
+        (TAKING_OVER, namespace(labels=TAKEN, annotations=said("disabled")), None, Leave),
+        (TAKING_OVER, namespace(labels=TAKEN, annotations={}), "enabled", Inject),
+        (TAKING_OVER, namespace(labels=MONITORED), None, Leave),
+        (TAKING_OVER, namespace(labels={**MONITORED, IGNORE: "true"}), None, Leave),
+        (TAKING_OVER, namespace(labels={**TAKEN, TAKEN_OVER_BY: "other"}), None, Leave),
+        (TAKING_OVER, namespace(labels={MONITORED_BY: "new"}), None, Inject),
+        (TAKING_OVER, namespace(labels={MONITORED_BY: "new", IGNORE: "true"}), None, Leave),
+        (MeshName("new", "new-system"), namespace(labels=TAKEN), None, Leave),
+        (MESH, namespace(labels=TAKEN), None, Leave),
+    ],
+)
+def test_a_mesh_that_takes_over_gives_proxies_where_it_took_over(
+    mesh: MeshName, home: Namespace, of_pod: str | None, outcome: type[Verdict]
+) -> None:
+    document = pod(annotations=said(of_pod))
+    found = decide(read(document), home, mesh, Redirection(), native=True)
+    assert isinstance(found, outcome)
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("first", ["OSM", "ours"])
+def test_a_pod_with_osms_proxy_is_refused(first: str, *, native: bool) -> None:
+    """Whichever injector was asked first: the other is seen when ours is asked again."""
+    cluster = replace(CLUSTER, mesh=TAKING_OVER, native=native)
+    home = namespace(labels=TAKEN)
+    document = pod()
+    if first == "ours":
+        ours = answer(document, home=home, cluster=cluster)
+        assert isinstance(ours, Injected)
+        document = ours.pod
+    found = decide(read(with_former_proxy(document)), home, TAKING_OVER, Redirection(), native=True)
+    assert isinstance(found, Refuse)
+    assert "proxy of OSM's" in found.message and "openservicemesh.io/ignore: true" in found.message
+
+
+def with_former_proxy(document: Document) -> Document:
+    """As OSM's injector leaves it."""
+    spec = document["spec"]
+    assert isinstance(spec, dict)
+    volume = {"name": "envoy-bootstrap-config-volume", "secret": {"secretName": "s"}}
+    more = {
+        "initContainers": [*spec.get("initContainers", ()), container("osm-init")],
+        "containers": [*spec["containers"], container("envoy")],
+        "volumes": [*spec.get("volumes", ()), volume],
+    }
+    return {**document, "spec": {**spec, **more}}

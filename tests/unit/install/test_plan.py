@@ -58,8 +58,9 @@ def test_webhooks_go_first_and_rights_last() -> None:
 def test_uninstall_takes_what_the_control_plane_made() -> None:
     lease = _labelled("Lease", "osm-controller-osm", "osm-system")
     files = [_labelled("ConfigMap", PROXY_FILES, name) for name in ("shop", "bank")]
-    notes = record(OSM, VERSION, {})
-    assert _names(removals(OSM, [lease, *files, notes])) == _names([lease, *files, notes])
+    refusals = _labelled("ConfigMap", "osm-controller-osm-refusals", "osm-system")
+    made = [lease, refusals, *files, record(OSM, VERSION, {})]
+    assert _names(removals(OSM, made)) == _names(made)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ def test_uninstall_takes_what_the_control_plane_made() -> None:
         {"kind": "ConfigMap", "name": "settings", "namespace": "shop"},
         {"kind": "ConfigMap", "name": "osm-installation", "namespace": "shop"},
         {"kind": "Lease", "name": "osm-controller-blue", "namespace": "osm-system"},
+        {"kind": "ConfigMap", "name": "osm-controller-osm-refusals", "namespace": "shop"},
         {"kind": "ClusterRole", "name": "osm-reader", "namespace": ""},
         {"kind": "Service", "name": "osm-bootstrap", "namespace": "osm-system"},
     ],

@@ -66,6 +66,9 @@ HERE: Mapping[Right, Mapping[str, str]] = {
         "get": "kubernetes/lease",
         "update": "kubernetes/lease",
     },
+    ("", "configmaps", "osm-controller-osm-refusals"): dict.fromkeys(
+        ("get", "patch", "create"), "kubernetes/refusals"
+    ),
 }
 
 

@@ -51,6 +51,8 @@ def test_version_is_not_in_what_can_never_change() -> None:
         ("osm.caBundleSecretName=our-root", {"ca_bundle_secret_name": "our-root"}),
         ("osm.controllerLogLevel=warn", {"verbosity": "warn"}),
         ("osm.injector.webhookTimeoutSeconds=7", {"webhook_timeout": 7}),
+        ("", {"former_mesh_name": None}),
+        ("osm.formerMeshName=old", {"former_mesh_name": "old"}),
         ("osm.sidecarImage=e:1", {"envoy_image": "e:1"}),
         ("osm.image.tag=3.0.0", {"init_image": "openservicemesh/osm-init:3.0.0"}),
     ],

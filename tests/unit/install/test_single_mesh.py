@@ -6,7 +6,12 @@ import pytest
 from tests.unit.install.installed import made
 
 from osm.core.install.names import Installation
-from osm.core.install.single_mesh import ControlPlane, control_planes, refusals
+from osm.core.install.single_mesh import (
+    ControlPlane,
+    control_planes,
+    former_mesh_of,
+    refusals,
+)
 
 NEW = Installation("new", "new-system")
 LONELY = "wants to be the only mesh of the cluster"
@@ -37,6 +42,45 @@ def test_refusal(there: tuple[ControlPlane, ...], single: bool, expected: tuple[
     assert len(reasons) == len(expected)
     for reason, part in zip(reasons, expected, strict=True):
         assert part in reason
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ((ControlPlane("old", "old-system", single=True, former=True),), ()),
+        ((ControlPlane("old", "old-system", former=True),), ()),
+        ((), ("there is no mesh old to take over from",)),
+        ((ControlPlane("old", "old-system"),), ("is not OSM's",)),
+        (
+            (ControlPlane("old", "old-system", former=True), ControlPlane("b", "b", single=True)),
+            (LONELY,),
+        ),
+        # Where it stands, nobody else can.
+        ((ControlPlane("old", "new-system", former=True),), ("`osm migrate check`",)),
+    ],
+)
+def test_the_mesh_that_is_taken_over_from_may_stay(
+    there: tuple[ControlPlane, ...], expected: tuple[str, ...]
+) -> None:
+    reasons = refusals(NEW, single=True, there=there, former_mesh="old")
+    assert len(reasons) == len(expected)
+    for reason, part in zip(reasons, expected, strict=True):
+        assert part in reason
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_one_of_osm_that_is_not_named_stands_in_the_way(single: bool) -> None:  # noqa: FBT001
+    there = ControlPlane("old", "old-system", single=True, former=True)
+    (reason,) = refusals(NEW, single=single, there=[there])
+    assert "--set osm.formerMeshName=old" in reason
+
+
+def test_whom_a_mesh_takes_over_from_is_read_from_its_deployment() -> None:
+    for text, expected in (("", ""), ("osm.formerMeshName=old", "old")):
+        (deployment,) = (
+            each for each in made(text, installation=NEW) if each["kind"] == "Deployment"
+        )
+        assert former_mesh_of(deployment) == expected
 
 
 @pytest.mark.parametrize("single", [True, False])

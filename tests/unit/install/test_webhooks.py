@@ -26,9 +26,44 @@ NAMESPACES: Mapping[str, tuple[Mapping[str, str], set[str]]] = {
 }
 NAMES = {
     "osm-inject.k8s.io": "inject",
+    "osm-inject-taken-over.k8s.io": "inject-taken",
+    "osm-validator-taken-over.k8s.io": "validate-taken",
     "osm-validator.k8s.io": "validate",
     "osm-control-plane-validator.k8s.io": "validate-own",
 }
+
+
+TAKEN = {
+    "openservicemesh.io/monitored-by": "old",
+    "openservicemesh.io/taken-over-by": "osm",
+    # For the webhooks of the former mesh.
+    "openservicemesh.io/ignore": "true",
+}
+TAKE_OVER: Mapping[str, tuple[Mapping[str, str], set[str]]] = {
+    "taken": (TAKEN, {"inject-taken", "validate-taken"}),
+    "not-yet": ({"openservicemesh.io/monitored-by": "old"}, set()),
+    "by-another": ({**TAKEN, "openservicemesh.io/taken-over-by": "blue"}, set()),
+    "of-another": ({**TAKEN, "openservicemesh.io/monitored-by": "blue"}, set()),
+    "ended": (
+        {"openservicemesh.io/monitored-by": "osm", "openservicemesh.io/taken-over-by": "osm"},
+        {"inject", "validate"},
+    ),
+    "kube-system": (TAKEN, set()),
+    "osm-system": (TAKEN, {"validate-own"}),
+}
+
+
+@pytest.mark.parametrize("name", [*NAMESPACES, *TAKE_OVER])
+def test_namespace_of_a_mesh_that_takes_over_is_asked_about_by(name: str) -> None:
+    labels, expected = TAKE_OVER.get(name) or NAMESPACES[name]
+    present = {**labels, "kubernetes.io/metadata.name": name}
+    hooks = _hooks("osm.formerMeshName=old")
+    assert {NAMES[hook["name"]] for hook in hooks if _selects(hook, present)} == expected
+
+
+def test_without_a_former_mesh_nobody_asks_about_what_was_taken_over() -> None:
+    present = {**TAKEN, "kubernetes.io/metadata.name": "taken"}
+    assert not any(_selects(hook, present) for hook in _hooks())
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
@@ -79,18 +114,19 @@ def test_every_served_version_of_every_kind_is_judged() -> None:
     }
 
 
-def test_running_control_plane_writes_the_same_with_certificates() -> None:
+@pytest.mark.parametrize("former", ["", "old"])
+def test_running_control_plane_writes_the_same_with_certificates(former: str) -> None:
     """Otherwise an upgrade and the control plane would undo each other's work."""
     installation = Installation("blue", "blue-system")
     pem = b"-----BEGIN CERTIFICATE-----"
     running = {
         each["kind"]: each
         for each in (
-            mutating_webhook(installation, pem, 9, version="2.0.0"),
-            validating_webhook(installation, pem, version="2.0.0"),
+            mutating_webhook(installation, pem, 9, version="2.0.0", former_mesh=former),
+            validating_webhook(installation, pem, version="2.0.0", former_mesh=former),
         )
     }
-    text = "osm.injector.webhookTimeoutSeconds=9"
+    text = f"osm.injector.webhookTimeoutSeconds=9,osm.formerMeshName={former}"
     for document in made(text, installation=installation):
         if document["kind"] in running:
             other: Any = running.pop(document["kind"])
@@ -101,11 +137,11 @@ def test_running_control_plane_writes_the_same_with_certificates() -> None:
     assert not running
 
 
-def _hooks() -> list[Mapping[str, Any]]:
+def _hooks(text: str = "") -> list[Mapping[str, Any]]:
     return [
         hook
         for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-        for hook in one(kind)["webhooks"]
+        for hook in one(kind, text)["webhooks"]
     ]
 
 

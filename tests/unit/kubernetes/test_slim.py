@@ -3,14 +3,16 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from osm.core.api.decode import decode
+from osm.core.api.manifest import Manifest
 from osm.core.compile.build import compile_model
 from osm.core.compile.options import CompileOptions
 from osm.core.compile.snapshot import Snapshot
 from osm.core.model.mesh import Model
 from osm.core.model.workload import SocketAddress
-from osm.kubernetes.source import slim
+from osm.kubernetes.slim import slim, sparing
 
 OPTIONS = CompileOptions("osm", "cluster.local", namespace="osm-system")
 BOOTSTRAP = "admin: {}\n" * 500
@@ -86,3 +88,39 @@ def test_a_slim_pod_is_short_and_tells_who_it_is() -> None:
 
 def test_what_is_no_pod_is_kept_whole() -> None:
     assert slim(SERVICE) == SERVICE
+
+
+def test_nothing_is_kept_that_the_mesh_does_not_read() -> None:
+    spec = POD["spec"] | {"nodeName": "node-7", "tolerations": [{"operator": "Exists"}]}
+    state = {"containerID": "containerd://0", "image": "app", "name": "app", "ready": True}
+    status = POD["status"] | {"qosClass": "BestEffort", "containerStatuses": [state]}
+    kept = slim(POD | {"spec": spec, "status": status})
+    assert kept["spec"] == slim(POD)["spec"]
+    assert kept["status"] == POD["status"] | {"containerStatuses": [{"name": "app", "ready": True}]}
+
+
+@pytest.mark.parametrize("odd", [None, "text", 1, [None], [["list"]], {"key": "value"}])
+def test_what_no_api_server_sends_is_left_to_others(odd: object) -> None:
+    for field in ("spec", "status", "metadata"):
+        slim(POD | {field: odd})
+    for field in ("containers", "initContainers"):
+        slim(POD | {"spec": POD["spec"] | {field: odd}})
+    slim(POD | {"status": {"containerStatuses": odd}})
+
+
+def kept(name: str, image: str = "app") -> Manifest:
+    spec = POD["spec"] | {"containers": [POD["spec"]["containers"][0] | {"image": image}]}
+    pod = POD | {"metadata": POD["metadata"] | {"name": name}, "spec": spec}
+    manifest = decode(slim(pod)).manifest
+    assert manifest is not None
+    found = sparing(manifest)
+    assert found.object == manifest.object and found.raw == manifest.raw
+    return found
+
+
+def test_pods_share_what_they_have_in_common() -> None:
+    one, two, other = (each.object for each in (kept("one"), kept("two"), kept("three", "new")))
+    assert one.spec.containers is two.spec.containers
+    assert one.spec.init_containers is two.spec.init_containers is other.spec.init_containers
+    assert one.status.conditions is other.status.conditions
+    assert other.spec.containers[0].image == "new"

@@ -88,7 +88,7 @@ def test_the_version_is_found_by_label_argument_or_image() -> None:
     for each in bare:
         each["metadata"]["labels"] = {"app": each["metadata"]["labels"]["app"]}
     (found,) = former_meshes(bare)
-    assert (found.version, found.mesh, found.single) == ("v1.1.3", "osm", False)
+    assert (found.version, found.mesh) == ("v1.1.3", "osm")
     for each in bare:
         each["spec"]["template"]["spec"]["containers"][0]["args"] = []
     (found,) = former_meshes(bare)

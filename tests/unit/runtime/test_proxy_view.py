@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from tests.unit.compile.pods_of_a_cluster import SHOP, asking, bare, former, own
 
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.ads.control_plane import ControlPlane, Refused
 from osm.ads.session import Session
+from osm.core.compile.options import CompileOptions
 from osm.core.explain.view import ProxyView, ResourceTypeView
 from osm.core.model.mesh import Model
 from osm.core.model.origin import Origin
@@ -61,6 +63,18 @@ def test_proxies_are_shown_connected_or_not() -> None:
     assert (away.connected, away.in_sync, away.connected_s, away.types) == (False, False, 0.0, ())
     assert (views[1].connected, views[1].in_sync, views[1].connected_s) == (True, True, 2.0)
     assert views[1].certificate_expires == "2026-01-02T03:04:05+00:00"
+
+
+def test_who_has_no_proxy_is_not_listed_unless_one_connects() -> None:
+    """A proxy that says who it is counts more than how its pod looks."""
+    meaning = model(
+        asking(), own(bare("a")), bare("b"), former(bare("c")), options=CompileOptions()
+    )
+    plane = ControlPlane(meaning, b"roots")
+    assert [view.name for view in proxy_views(meaning, plane.by_proxy(), 0.0, {})] == ["a"]
+    session = plane.connect(meaning.workloads[SHOP, "b"].proxy)
+    views = proxy_views(meaning, plane.by_proxy(), session.connected_at, {})
+    assert [(view.name, view.connected) for view in views] == [("a", False), ("b", True)]
 
 
 def test_what_a_proxy_asked_for_and_holds_is_counted_by_type() -> None:

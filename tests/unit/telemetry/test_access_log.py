@@ -210,3 +210,21 @@ async def test_a_pause_longer_than_the_span_of_rates_forgets_seconds_not_totals(
         await clock.advance(timedelta(seconds=1).total_seconds())
     (rate,) = log.rates(60).values()
     assert rate.total == 100 and 0.9 <= rate.per_second <= 1.1
+
+
+def test_a_proxy_of_osm_is_named_by_its_certificates_dns_name() -> None:
+    named = {
+        "dns": "bookthief.library.cluster.local",
+        "both": "x.y.cluster.local",
+        "odd": "a.b.org",
+    }
+    entries = {name: http(uri=THIEF if name == "both" else "", path=f"/{name}") for name in named}
+    for name, entry in entries.items():
+        entry.common_properties.custom_tags["osm.former"] = named[name]
+    log = DenialLog(FakeClock())
+    log.handle(message(*entries.values()), STORE)
+    assert {view.path: view.source for view in log.views()} == {
+        "/dns": "library/bookthief",
+        "/both": "bookthief/bookthief",
+        "/odd": "unknown",
+    }

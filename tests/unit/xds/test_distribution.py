@@ -59,6 +59,20 @@ def test_what_many_hold_is_rendered_once() -> None:
     assert (outcome.built, outcome.compared, len(outcome.changes)) == (1, 1, 100)
 
 
+def test_equal_values_of_several_scopes_are_kept_once() -> None:
+    proxies = ("p", "q", "r")
+    made, rendering = distribution(World(own={p: {(CDS, "own-x"): "1"} for p in proxies}), *proxies)
+    for stream in range(3):
+        made.lookup(stream, CDS, "own-x")
+    values = [held.value for held in made._held.values()]
+    assert len(values) == 3 and len({id(value) for value in values}) == 1
+    outcome = made.become(
+        World(own={p: {(CDS, "own-x"): "2" if p == "r" else "1"} for p in proxies})
+    )
+    assert changes(outcome) == {2: {CDS: {"own-x"}}}
+    assert [content.text for content in rendering.seen] == ["1", "2"]
+
+
 def test_only_who_holds_what_changed_is_told() -> None:
     made, _ = distribution(ONE, "p", "q", "p")
     made.lookup(0, EDS, "a")

@@ -17,7 +17,7 @@ from osm.cli.launch import (
     control_plane,
 )
 from osm.cli.manifest_text import existing_path
-from osm.cli.names import MESH, shortened
+from osm.cli.names import CLUSTER_MESH, MESH, shortened
 from osm.cli.presenters import Lines
 from osm.cli.run_options import page_port_option, run_and_report
 from osm.core.install.names import CA_SECRET, shipped_image
@@ -87,6 +87,12 @@ class _AdsAddress(click.ParamType[str]):
     help="With --kubernetes: of all identities.",
 )
 @click.option(
+    "--former-mesh-name",
+    type=CLUSTER_MESH,
+    metavar="NAME",
+    help="With --kubernetes: a mesh of OSM v1 in the cluster that this one takes over from.",
+)
+@click.option(
     "--ca-bundle-secret-name",
     default=CA_SECRET,
     show_default=True,
@@ -121,7 +127,7 @@ class _AdsAddress(click.ParamType[str]):
     "--mesh",
     "--mesh-name",
     "mesh",
-    type=MESH,
+    type=CLUSTER_MESH,
     envvar="OSM_MESH",
     default="osm",
     show_default=True,
@@ -138,6 +144,7 @@ def command(  # noqa: PLR0913 - a flag each
     envoy_image: str,
     init_image: str,
     trust_domain: str,
+    former_mesh_name: str | None,
     ca_bundle_secret_name: str,
     validate_traffic_target: bool,
     webhook_timeout: int,
@@ -163,6 +170,7 @@ def command(  # noqa: PLR0913 - a flag each
             envoy_image=envoy_image or shipped_image("osm-envoy", __version__),
             init_image=init_image or shipped_image("osm-init", __version__),
             trust_domain=trust_domain,
+            former_mesh=former_mesh_name or "",
             ca_secret=ca_bundle_secret_name,
             validate_traffic_target=validate_traffic_target,
             webhook_timeout_s=webhook_timeout,
@@ -175,6 +183,7 @@ def command(  # noqa: PLR0913 - a flag each
         path = existing_path(directory or "").absolute()
         if not path.is_dir():
             raise ConfigError(f"{shortened(directory or '')} is not a directory.")
+        MESH.convert(mesh, None, None)  # its sockets have names, which must not be long
         start = control_plane(ControlPlane(mesh, path, ads, page_port))
     # In a pod, the log is what `kubectl logs` shows.
     presenter = Lines(sys.stdout, sys.stderr, logs=kubernetes, next_steps=lambda _: (), views=False)

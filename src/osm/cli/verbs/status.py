@@ -9,7 +9,7 @@ from osm.cli.client import connect
 from osm.cli.command import Verb, mesh_option, output_option
 from osm.cli.encode import encoded
 from osm.cli.problems import problems
-from osm.cli.proxies import brief
+from osm.cli.proxies import brief, without_proxy
 from osm.cli.render import milliseconds, one_line, paint, printable, size
 from osm.core.explain.view import MeshView
 from osm.core.model.origin import Severity
@@ -48,6 +48,7 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
     )
     ready = sum(each.phase == "ready" for each in view.workloads)
     in_sync = sum(each.in_sync for each in view.proxies)
+    bare = without_proxy(view.workloads)
     statuses = Counter(each.status for each in view.objects)
     amiss = [f"{statuses[each]} {each}" for each in ("error", "warning") if statuses[each]]
     notes = sum(each.severity == Severity.INFO for each in view.findings)
@@ -65,10 +66,11 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
         "Policy mode": mode,
         "Trust domain": view.trust_domain,
         "Started": view.started,
+        "Replicas": _replicas(view),
         "Page": view.page,
         "Files": view.directory,
         "Workloads": f"{ready} of {len(view.workloads)} ready",
-        "Proxies": f"{in_sync} of {len(view.proxies)} in sync",
+        "Proxies": f"{in_sync} of {len(view.proxies)} in sync" + (f" ({bare})" if bare else ""),
         "Config": _held(view),
         "Slowest": _slowest(view),
         "Objects": f"{len(view.objects)}" + (f" ({', '.join(amiss)})" if amiss else ""),
@@ -83,6 +85,19 @@ def _print(view: MeshView, wrong: tuple[str, ...]) -> None:
     _list("Warnings", warnings, "yellow")
     if not wrong:
         click.echo("\n" + paint("All is well.", "green", sys.stdout))
+
+
+def _replicas(view: MeshView) -> str:
+    """How many answered, which of them writes, and how the proxies are spread."""
+    if not view.replicas:
+        return ""
+    each = [
+        f"{replica.name} ({'leads, ' if replica.leads else ''}{replica.proxies} "
+        f"{'proxy' if replica.proxies == 1 else 'proxies'})"
+        for replica in view.replicas
+    ]
+    nobody = "" if any(replica.leads for replica in view.replicas) else "; none of them leads"
+    return f"{len(each)}: {', '.join(each)}{nobody}"
 
 
 def _held(view: MeshView) -> str:

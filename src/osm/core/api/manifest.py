@@ -42,6 +42,17 @@ class Manifest(msgspec.Struct, frozen=True):
             return unpacked
         return self.written
 
+    @property
+    def api_version(self) -> str:
+        """As it was written. Of what is packed, nothing else is unpacked for it."""
+        if isinstance(self.written, bytes):
+            return msgspec.msgpack.decode(self.written, type=_Versioned).api_version
+        return str(self.written.get("apiVersion", ""))
+
+
+class _Versioned(msgspec.Struct, frozen=True, rename="camel"):
+    api_version: str = ""
+
 
 def packed(manifest: Manifest) -> Manifest:
     """The same in a fraction of the memory, to be kept: few ever look at the raw form."""

@@ -3,6 +3,8 @@
 DOMAIN = "openservicemesh.io"
 MONITORED_BY = f"{DOMAIN}/monitored-by"
 """Label of a namespace: the mesh that it is part of."""
+TAKEN_OVER_BY = f"{DOMAIN}/taken-over-by"
+"""Label of a namespace that another mesh monitors: the mesh whose proxies its new pods get."""
 IGNORE = f"{DOMAIN}/ignore"
 """Label of a namespace: no mesh looks at it, whatever the value is."""
 INJECTION = f"{DOMAIN}/sidecar-injection"

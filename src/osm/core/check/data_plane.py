@@ -70,7 +70,9 @@ def _injects(facts: Facts) -> Found:
 def _have_proxy(facts: Facts) -> Found:
     if isinstance(facts.proxies, Unseen):
         return skipped(facts.proxies.why)
-    bare = [f"{each.namespace}/{each.pod}" for each in facts.proxies if not each.image]
+    bare = [
+        f"{each.namespace}/{each.pod}" for each in facts.proxies if not (each.image or each.former)
+    ]
     return warned(*(f"pod {name} was made before, and has no proxy" for name in bare[:_SHOWN]))
 
 

@@ -49,6 +49,10 @@ class ControlPlane(msgspec.Struct, frozen=True):
     """Whether it wants to be the only one."""
     why_unready: str
     """Empty when it is rolled out."""
+    ours: bool = True
+    """Whether it is this project's, and not OSM's."""
+    former_mesh: str = ""
+    """The mesh that it takes over from."""
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -114,6 +118,8 @@ class MeshNamespace(msgspec.Struct, frozen=True):
     injection: str
     level: str
     ignored: bool
+    former_mesh: str = ""
+    """The mesh that goes on monitoring it, when it was taken over."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -130,8 +136,10 @@ class Proxy(msgspec.Struct, frozen=True):
     namespace: str
     pod: str
     image: str
-    """Empty: it has no proxy."""
+    """Empty: it has no proxy of this mesh's."""
     why_unready: str
+    former: bool = False
+    """Whether it has a proxy of OSM's."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,8 +167,17 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     root: Certificate | Unseen | None = None
     lease: Lease | Unseen | None = None
     namespaces: tuple[MeshNamespace, ...] | Unseen = ()
+    former_namespaces: tuple[str, ...] | Unseen = ()
+    """Of the mesh that this one takes over from: those that were not taken over yet."""
     trial: Trial | Unseen | None = None
     """None when no namespace is in the mesh."""
     proxies: tuple[Proxy, ...] | Unseen = ()
     disconnected: tuple[str, ...] | Unseen = ()
     """Proxies that the control plane does not see, as `namespace/pod`."""
+
+    @property
+    def former_mesh(self) -> str:
+        """The mesh that this one takes over from; empty when there is none, or nobody knows."""
+        planes = self.planes if isinstance(self.planes, tuple) else ()
+        mine = (each.former_mesh for each in planes if each.installation == self.installation)
+        return next(mine, "")

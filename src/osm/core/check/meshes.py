@@ -17,7 +17,9 @@ def _no_other(facts: Facts) -> Found:
         return warned(f"mesh {here.mesh} is installed already: `osm install` would change it")
     # Whether the new one wants to be the only one is not known yet; that is `osm install`'s default.
     there = [
-        single_mesh.ControlPlane(p.installation.mesh, p.installation.namespace, p.single)
+        single_mesh.ControlPlane(
+            p.installation.mesh, p.installation.namespace, p.single, not p.ours
+        )
         for p in facts.planes
     ]
     return failed(*single_mesh.refusals(here, single=True, there=there))

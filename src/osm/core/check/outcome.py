@@ -45,10 +45,11 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Checks about one thing."""
+    """Checks about one thing. `applies`: whether there is that thing at all."""
 
     name: str
     checks: tuple[Check, ...]
+    applies: Callable[[Facts], bool] = lambda _: True
 
 
 class Result(msgspec.Struct, frozen=True):

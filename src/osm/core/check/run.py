@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from osm.core.check import cluster, control_plane, data_plane, meshes
+from osm.core.check import cluster, control_plane, data_plane, meshes, take_over
 from osm.core.check.facts import Facts
 from osm.core.check.outcome import Check, Group, Result, State
 
@@ -18,6 +18,7 @@ GROUPS: tuple[Group, ...] = (
     control_plane.CERTIFICATES,
     data_plane.NAMESPACES,
     data_plane.PROXIES,
+    take_over.TAKE_OVER,
 )
 PAGE = "docs/reference/check.md"
 
@@ -29,6 +30,8 @@ def run_checks(facts: Facts, *, before: bool) -> tuple[Result, ...]:
 
 def _results(facts: Facts, *, before: bool) -> Iterator[Result]:
     for group in GROUPS:
+        if not group.applies(facts):
+            continue
         for check in group.checks:
             if not (check.before if before else check.after):
                 continue

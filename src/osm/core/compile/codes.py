@@ -23,6 +23,8 @@ ACCOUNT = "OSM221"  # a service account that no ServiceAccount defines
 HOST_NETWORK = "OSM222"  # a pod in its machine's own network
 UNKNOWN_KEY = "OSM223"  # a label or annotation of ours that means nothing there
 UNKNOWN_VALUE = "OSM224"  # a value of an annotation of ours that means nothing
+NO_PROXY = "OSM225"  # pods of the mesh without a proxy
+FORMER_PROXY = "OSM226"  # pods with a proxy of OSM's
 OUTSIDE = "OSM231"  # a policy in a namespace that is not in the mesh
 
 # Access

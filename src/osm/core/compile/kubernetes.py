@@ -5,8 +5,12 @@ from ipaddress import ip_address
 
 from osm.core.api.kubernetes import Pod, Service, ServicePortSpec
 from osm.core.api.manifest import Key
-from osm.core.api.mesh_keys import IGNORE, MONITORED_BY
+from osm.core.api.membership import is_read
+from osm.core.api.mesh_keys import IGNORE
+from osm.core.api.proxy_kind import proxy_kind
+from osm.core.compile.endpoints import endpoints_of
 from osm.core.compile.local_annotations import Placement, local_placement
+from osm.core.compile.options import CompileOptions
 from osm.core.compile.tables import (
     ONE,
     CompiledService,
@@ -20,7 +24,7 @@ from osm.core.derive.derivation import Derive, Group, Stage
 from osm.core.model.identity import Identity
 from osm.core.model.mesh import WorkloadKey
 from osm.core.model.service import Endpoint, PortName, Protocol, ServiceName, ServicePort
-from osm.core.model.workload import Workload
+from osm.core.model.workload import ProxyKind, Workload
 
 DISCOVERY = "openservicemesh.io/discovery"
 """Annotation of a pod: `eager` or `on-demand`, whatever the mesh's default is."""
@@ -49,7 +53,7 @@ def is_meshed(tables: Tables, namespace: str) -> bool:
     declared = tables.namespaces.get(Key("", "Namespace", "", namespace))
     labels = declared.object.metadata.labels if declared else {}
     if options.require_monitored_label:
-        return labels.get(MONITORED_BY) == options.mesh and IGNORE not in labels
+        return is_read(labels, options.mesh, options.former_mesh)
     return IGNORE not in labels
 
 
@@ -67,7 +71,7 @@ def _workload_of_pod(tables: Tables, key: WorkloadKey, pod: Written[Pod]) -> Wor
         return None
     if pod.object.status.phase in _ENDED:
         return None
-    return _workload(pod.object, options.trust_domain, placement)
+    return _workload(pod.object, options, placement)
 
 
 def _has_address(pod: Pod, *, local: bool) -> bool:
@@ -81,13 +85,18 @@ def _has_address(pod: Pod, *, local: bool) -> bool:
     return local or not (address.is_loopback or address.is_unspecified)
 
 
-def _workload(pod: Pod, trust_domain: str, placement: Placement) -> Workload:
+def _workload(pod: Pod, options: CompileOptions, placement: Placement) -> Workload:
     meta, spec, status = pod.metadata, pod.spec, pod.status
     owner_kind, owner_name = owner_of(pod)
+    kind = ProxyKind.OWN
+    if not options.placement:
+        kind = proxy_kind(meta.labels, spec.init_containers, spec.containers)
     return Workload(
         namespace=meta.namespace,
         name=meta.name,
-        identity=Identity(trust_domain, meta.namespace, spec.service_account_name or "default"),
+        identity=Identity(
+            options.trust_domain, meta.namespace, spec.service_account_name or "default"
+        ),
         ip=status.pod_ip,
         labels=tuple(sorted(meta.labels.items())),
         ports=tuple(
@@ -113,6 +122,9 @@ def _workload(pod: Pod, trust_domain: str, placement: Placement) -> Workload:
         capture=placement.capture,
         redirection=placement.redirection,
         eager=EAGER.get(meta.annotations.get(DISCOVERY, "").lower()),
+        proxy_kind=kind,
+        takes_mutual_tls=kind is ProxyKind.OWN
+        or (kind is ProxyKind.FORMER and bool(options.former_mesh)),
     )
 
 
@@ -193,7 +205,7 @@ def _compiled_service(tables: Tables, key: Key, shape: ServiceShape) -> Compiled
         for name, members in _members(key, shape, behind):
             port = _service_port(PortName(name, spec.port), spec, shape, members)
             ports[port.name] = port
-            endpoints[port.name] = _endpoints(
+            endpoints[port.name] = endpoints_of(
                 port, members, publish_not_ready=shape.publish_not_ready
             )
     return CompiledService(ports, endpoints)
@@ -236,27 +248,6 @@ def _target_port(target: int | str, members: Sequence[Workload]) -> int:
         return target
     numbers = (number for w in members for name, number in w.ports if name == target)
     return next(numbers, 0)
-
-
-def _endpoints(
-    port: ServicePort, members: Sequence[Workload], *, publish_not_ready: bool
-) -> tuple[Endpoint, ...]:
-    if not port.target_port:
-        return ()
-    ready = [w for w in members if w.ready or publish_not_ready]
-    # When Kubernetes has not heard of a node for a while, and after an API server was away, it says
-    # that none of the node's pods is ready, whatever their own kubelet said of them last.
-    chosen = ready or [w for w in members if w.serves]
-    return tuple(
-        Endpoint(
-            address=w.inbound_address(port.target_port),
-            namespace=w.namespace,
-            workload=w.name,
-            owner_kind=w.owner_kind,
-            owner_name=w.owner_name,
-        )
-        for w in chosen
-    )
 
 
 def _services_of(

@@ -33,7 +33,12 @@ def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsR
     )
     if not named:
         return SettingsRead(
-            Settings(trust_domain=options.trust_domain, gateway=options.gateway), findings
+            Settings(
+                trust_domain=options.trust_domain,
+                gateway=options.gateway,
+                former_proxies=bool(options.former_mesh),
+            ),
+            findings,
         )
     spec = named[0][1].object.spec
     settings = Settings(
@@ -53,6 +58,7 @@ def _settings_read(tables: Tables, _: str, options: CompileOptions) -> SettingsR
         certificate_validity_s=_validity_s(spec.certificate),
         proxies_at_most=max(spec.sidecar.max_data_plane_connections, 0),
         health_checks=spec.feature_flags.enable_envoy_active_health_checks,
+        former_proxies=bool(options.former_mesh),
         application_at_pod_ip=spec.sidecar.local_proxy_mode == "PodIP",
         tracing=_tracing(spec.observability.tracing, options),
         log_level=spec.observability.osm_log_level.lower(),

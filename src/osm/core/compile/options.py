@@ -10,6 +10,7 @@ class CompileOptions(msgspec.Struct, frozen=True, gc=False):
     `placement`: a pod's annotations say where its proxy is. Only the local platform, which writes
     them itself, may believe them: they could lead callers to any address, their own included.
     `namespace`: that of the mesh itself. Policies in it may be about all of the mesh.
+    `former_mesh`: a mesh of OSM's that this one takes over from, or nothing. Its namespaces take part.
     """
 
     mesh: str = "osm"
@@ -18,3 +19,4 @@ class CompileOptions(msgspec.Struct, frozen=True, gc=False):
     gateway: str = ""
     placement: bool = False
     namespace: str = "osm-system"
+    former_mesh: str = ""

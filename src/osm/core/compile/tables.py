@@ -39,6 +39,9 @@ ONE = "mesh"
 Label = tuple[str, str, str]
 """Namespace, label and its value."""
 
+Owner = tuple[str, str, str]
+"""Namespace, kind and name of what made a pod."""
+
 INPUTS: Mapping[type, str] = {
     Namespace: "namespaces",
     Pod: "pods",
@@ -274,6 +277,8 @@ class Tables(msgspec.Struct, frozen=True):
     pod_findings: Mapping[WorkloadKey, tuple[Finding, ...]]
     accounts_in: Mapping[str, tuple[Key, ...]]
     account_findings: Mapping[Identity, tuple[Finding, ...]]
+    without_proxy: Mapping[Owner, tuple[WorkloadKey, ...]]
+    proxy_findings: Mapping[Owner, tuple[Finding, ...]]
     targets_outside: Mapping[Key, tuple[Finding, ...]]
     splits_outside: Mapping[Key, tuple[Finding, ...]]
     egresses_outside: Mapping[Key, tuple[Finding, ...]]

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
+from osm.core.derive.few import Few, joined, parted
 from osm.core.derive.reads import WHOLE, Read
 
 N = TypeVar("N", bound=Hashable)
@@ -20,7 +21,7 @@ class _Place(Generic[N]):
     def __init__(self, table: str, key: Hashable) -> None:
         self.table = table
         self.key = key
-        self.nodes: set[N] = set()
+        self.nodes: Few[N] = ()
 
 
 class Dependencies(Generic[N]):
@@ -42,7 +43,7 @@ class Dependencies(Generic[N]):
             place = places.get(key)
             if place is None:
                 place = places[key] = _Place(table, key)
-            place.nodes.add(node)
+            place.nodes = joined(place.nodes, node)
             after.append(place)
         if before:
             self._leave(node, set(before).difference(after))
@@ -69,7 +70,7 @@ class Dependencies(Generic[N]):
             if WHOLE in places:
                 touched.append(places[WHOLE])
             for place in touched:
-                found |= place.nodes
+                found.update(place.nodes)
         return found
 
     def tables(self) -> set[str]:
@@ -78,6 +79,6 @@ class Dependencies(Generic[N]):
 
     def _leave(self, node: N, places: Iterable[_Place[N]]) -> None:
         for place in places:
-            place.nodes.discard(node)
+            place.nodes = parted(place.nodes, node)
             if not place.nodes:
                 del self._places[place.table][place.key]

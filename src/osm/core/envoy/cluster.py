@@ -67,8 +67,12 @@ class LocalCluster(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
-    """HTTP/2 over mutual TLS whatever the application speaks; TCP inside of mutual TLS otherwise."""
-    is_http = value.protocol.is_http
+    """HTTP/2 over mutual TLS whatever the application speaks; TCP inside of mutual TLS otherwise.
+
+    A proxy of OSM's speaks to its application what it is spoken to. So while there are any, proxies speak
+    to each other what the caller does, and negotiate nothing.
+    """
+    is_http, former = value.protocol.is_http, value.tls.former_proxies
     cluster = cluster_pb2.Cluster(
         name=value.name,
         alt_stat_name=value.stat_name if value.stat_name != value.name else "",
@@ -83,11 +87,12 @@ def build_service_cluster(value: ServiceCluster) -> cluster_pb2.Cluster:
             value.tls,
             sni=value.sni,
             identities=value.identities,
-            alpn=(MESH_ALPN, "h2") if is_http else (MESH_ALPN,),
+            alpn=(MESH_ALPN, "h2") if is_http and not former else (MESH_ALPN,),
         ),
     )
     if is_http:
-        set_http_options(cluster, http2=True, requests=value.limits.requests_per_connection)
+        requests = value.limits.requests_per_connection
+        set_http_options(cluster, http2=None if former else True, requests=requests)
         if value.health_checks:
             add_health_checks(cluster, value.sni)
     return cluster
@@ -132,15 +137,27 @@ def build_local_cluster(value: LocalCluster) -> cluster_pb2.Cluster:
     return cluster
 
 
-def set_http_options(cluster: cluster_pb2.Cluster, *, http2: bool, requests: int = 0) -> None:
-    """`requests`: how many one connection takes; 0: no limit."""
+def set_http_options(
+    cluster: cluster_pb2.Cluster,
+    *,
+    http2: bool | None,
+    requests: int = 0,
+    idle: Duration | None = None,
+) -> None:
+    """`http2`: None is what the caller speaks. `requests`: how many one connection takes; 0: no limit.
+    `idle`: when a connection that is not used goes; without it Envoy's default.
+    """
     options = http_protocol_options_pb2.HttpProtocolOptions(
         common_http_protocol_options=protocol_pb2.HttpProtocolOptions(
+            idle_timeout=idle,
             max_connection_duration=MAXIMUM_CONNECTION_AGE,
             max_requests_per_connection=UInt32Value(value=requests) if requests else None,
         )
     )
-    if http2:
+    if http2 is None:
+        options.use_downstream_protocol_config.http_protocol_options.SetInParent()
+        options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
+    elif http2:
         # Upgrades (WebSocket) cross HTTP/2 as extended CONNECT (RFC 8441).
         options.explicit_http_config.http2_protocol_options.allow_connect = True
     else:

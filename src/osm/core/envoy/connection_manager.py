@@ -17,6 +17,7 @@ from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 impo
 from osm.core.envoy.filters.access_log import request_logs
 from osm.core.envoy.filters.extension import http_filter, network_filter
 from osm.core.envoy.filters.tracing import tracing
+from osm.core.envoy.former import told_caller
 from osm.core.envoy.observation import NOTHING, Observation
 from osm.core.envoy.tls import ads_source
 
@@ -39,11 +40,13 @@ def http_connection_manager(  # noqa: PLR0913 - all by name
     local_replies: http_connection_manager_pb2.LocalReplyConfig | None = None,
     early_mutations: tuple[extension_pb2.TypedExtensionConfig, ...] = (),
     stream_idle_timeout: Duration | None = None,
+    former_proxies: bool = False,
 ) -> listener_components_pb2.Filter:
     """`routes` names the route configuration. `access_logs` are those of our own, before the ones that
     people have asked for (`observation`). `early_mutations` change headers before anything else
     looks at them; `filters` go before the router, in this order. `from_outside`: the caller is no
-    proxy of the mesh, and nothing that it says of itself is believed.
+    proxy of the mesh, and nothing that it says of itself is believed. `former_proxies`: as in
+    `Settings`.
     """
     manager = Manager(
         stat_prefix=stat_prefix,
@@ -66,7 +69,8 @@ def http_connection_manager(  # noqa: PLR0913 - all by name
         http_protocol_options=protocol_pb2.Http1ProtocolOptions(accept_http_10=True),
     )
     if observation.spans:
-        manager.tracing.CopyFrom(tracing(observation.spans, inbound=inbound))
+        caller = told_caller(former_proxies=former_proxies) if inbound else ""
+        manager.tracing.CopyFrom(tracing(observation.spans, caller=caller))
     if inbound:
         # Against callers that are slow on purpose. Nobody else suffers when our own application is.
         manager.request_headers_timeout.FromSeconds(10)
@@ -75,6 +79,7 @@ def http_connection_manager(  # noqa: PLR0913 - all by name
         # The application learns who calls from a header that only its own proxy can set.
         manager.forward_client_cert_details = Manager.SANITIZE_SET
         manager.set_current_client_cert_details.uri = True
+        manager.set_current_client_cert_details.dns = former_proxies
         manager.http2_protocol_options.max_concurrent_streams.CopyFrom(UInt32Value(value=1024))
         # Upgrades come as extended CONNECT (RFC 8441), which access rules see as the GET that it was.
         manager.http2_protocol_options.allow_connect = True

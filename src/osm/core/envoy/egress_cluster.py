@@ -9,16 +9,12 @@ import re
 
 import msgspec
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.wrappers_pb2 import UInt32Value
 
 from osm._envoy.envoy.config.cluster.v3 import cluster_pb2
-from osm._envoy.envoy.config.core.v3 import protocol_pb2
-from osm._envoy.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from osm.core.envoy.cluster import (
     CONNECT_TIMEOUT,
-    HTTP_OPTIONS,
-    MAXIMUM_CONNECTION_AGE,
     circuit_breakers,
+    set_http_options,
 )
 from osm.core.envoy.duration import nanoseconds
 from osm.core.envoy.way_out import GATEWAY_IDLE, lead_to_dialled_address, lead_to_host
@@ -67,13 +63,4 @@ def _limit(
     timeout, requests = limits.connect_timeout_ns, limits.requests_per_connection
     cluster.connect_timeout.CopyFrom(nanoseconds(timeout) if timeout else CONNECT_TIMEOUT)
     cluster.circuit_breakers.CopyFrom(circuit_breakers(limits))
-    options = http_protocol_options_pb2.HttpProtocolOptions(
-        common_http_protocol_options=protocol_pb2.HttpProtocolOptions(
-            idle_timeout=idle,
-            max_connection_duration=MAXIMUM_CONNECTION_AGE,
-            max_requests_per_connection=UInt32Value(value=requests) if requests else None,
-        )
-    )
-    options.use_downstream_protocol_config.http_protocol_options.SetInParent()
-    options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
-    cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options, deterministic=True)
+    set_http_options(cluster, http2=None, requests=requests, idle=idle)

@@ -112,7 +112,7 @@ def build_inbound_listener(value: InboundListener) -> listener_pb2.Listener:
         _add_ingress(listener, value)
     for port in value.ports:
         if not port.is_http:
-            listener.access_log.extend(tcp_denial_logs(DenialContext(value.identity, port.port)))
+            listener.access_log.extend(tcp_denial_logs(_denials(value, port.port)))
     return listener
 
 
@@ -160,7 +160,7 @@ def _add_ingress(listener: listener_pb2.Listener, value: InboundListener) -> Non
 def _http_filters(
     value: InboundListener, port: InboundPort
 ) -> list[listener_components_pb2.Filter]:
-    context = DenialContext(value.identity, port.port)
+    context = _denials(value, port.port)
     return [
         http_connection_manager(
             stat_prefix=f"inbound_{port.port}",
@@ -179,9 +179,14 @@ def _http_filters(
             access_logs=http_denial_logs(context),
             observation=value.observation,
             inbound=True,
+            former_proxies=value.tls.former_proxies,
             local_replies=_local_replies(context),
         )
     ]
+
+
+def _denials(value: InboundListener, port: int) -> DenialContext:
+    return DenialContext(value.identity, port, value.tls.former_proxies)
 
 
 def _local_replies(context: DenialContext) -> http_connection_manager_pb2.LocalReplyConfig:

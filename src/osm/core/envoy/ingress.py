@@ -22,7 +22,6 @@ from osm._envoy.envoy.extensions.filters.listener.tls_inspector.v3 import tls_in
 from osm._envoy.envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
 from osm._envoy.envoy.extensions.matching.common_inputs.ssl.v3 import ssl_inputs_pb2
 from osm._envoy.envoy.extensions.matching.input_matchers.ip.v3 import ip_pb2
-from osm._envoy.xds.core.v3 import extension_pb2 as xds_extension_pb2
 from osm._envoy.xds.type.matcher.v3 import matcher_pb2, string_pb2
 from osm.core.envoy.access import HttpAccess
 from osm.core.envoy.address import envoy_address
@@ -46,6 +45,7 @@ from osm.core.envoy.matching import (
     act,
     all_of,
     deny,
+    dns_input,
     regex_fits,
     request_predicates,
     single,
@@ -265,13 +265,13 @@ def _shows_one_of(principals: tuple[str, ...]) -> Predicate:
 
 def _any_name() -> Predicate:
     """Some certificate was shown."""
-    shown = (uri_input(), _dns_input(), typed_input("subject", ssl_inputs_pb2.SubjectInput()))
+    shown = (uri_input(), dns_input(), typed_input("subject", ssl_inputs_pb2.SubjectInput()))
     return _any([regex_fits(each, ".+") for each in shown])
 
 
 def _shows(name: str) -> Predicate:
     """One of the certificate's names is this one. Envoy gives several as one text, with commas."""
-    given = uri_input() if "://" in name else _dns_input()
+    given = uri_input() if "://" in name else dns_input()
     return _any(
         [
             single(given, string_pb2.StringMatcher(exact=name)),
@@ -280,7 +280,3 @@ def _shows(name: str) -> Predicate:
             single(given, string_pb2.StringMatcher(contains="," + name + ",")),
         ]
     )
-
-
-def _dns_input() -> xds_extension_pb2.TypedExtensionConfig:
-    return typed_input("name", ssl_inputs_pb2.DnsSanInput())

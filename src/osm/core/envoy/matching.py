@@ -114,3 +114,13 @@ def quote(text: str) -> str:
 def uri_input() -> xds_extension_pb2.TypedExtensionConfig:
     """The URI of the caller's certificate."""
     return typed_input("source", ssl_inputs_pb2.UriSanInput())
+
+
+def dns_input() -> xds_extension_pb2.TypedExtensionConfig:
+    """The DNS names of the caller's certificate: several are one text, with commas."""
+    return typed_input("name", ssl_inputs_pb2.DnsSanInput())
+
+
+def no_uri() -> Predicate:
+    """The caller's certificate has no URI."""
+    return Predicate(not_matcher=regex_fits(uri_input(), ".+"))

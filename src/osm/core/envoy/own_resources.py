@@ -292,6 +292,7 @@ class OwnResources:
             access.trust_domain,
             access.permissive,
             tuple(sorted({source for rule in access.rules for source in rule.sources})),
+            access.former_proxies,
         )
 
     def _tcp_access(self) -> tuple[TcpAccess, ...]:

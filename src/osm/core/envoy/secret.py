@@ -37,6 +37,8 @@ class CallersSecret(msgspec.Struct, frozen=True, gc=False):
     trust_domain: str
     anyone: bool
     identities: tuple[Identity, ...] = ()
+    former_proxies: bool = False
+    """As `Settings.former_proxies`."""
 
 
 def build_certificate_secret(value: CertificateSecret) -> secret_pb2.Secret:
@@ -55,12 +57,12 @@ def build_callers_secret(value: CallersSecret) -> secret_pb2.Secret:
     context = common_pb2.CertificateValidationContext(
         trusted_ca=base_pb2.DataSource(inline_bytes=value.bundle)
     )
-    if value.anyone:
-        context.match_typed_subject_alt_names.append(any_workload(value.trust_domain))
-    else:
-        context.match_typed_subject_alt_names.extend(
-            these_workloads(value.trust_domain, value.identities)
-        )
+    former = value.former_proxies
+    context.match_typed_subject_alt_names.extend(
+        any_workload(value.trust_domain, former_proxies=former)
+        if value.anyone
+        else these_workloads(value.trust_domain, value.identities, former_proxies=former)
+    )
     return secret_pb2.Secret(name=value.name, validation_context=context)
 
 

@@ -10,7 +10,9 @@ from osm._envoy.envoy.extensions.transport_sockets.tls.v3 import (
     secret_pb2,
     tls_pb2,
 )
-from osm._envoy.envoy.type.matcher.v3 import string_pb2
+from osm._envoy.envoy.type.matcher.v3 import regex_pb2, string_pb2
+from osm.core.envoy.former import former_name, former_names
+from osm.core.envoy.matching import quote
 from osm.core.envoy.names import ROOT_CERTIFICATES, SERVICE_CERTIFICATE
 from osm.core.model.identity import Identity
 from osm.core.model.mesh import Settings
@@ -33,6 +35,8 @@ class TlsSettings(msgspec.Struct, frozen=True, order=True, gc=False):
     cipher_suites: tuple[str, ...] = ()
     ecdh_curves: tuple[str, ...] = ()
     ingress_minimum: str = "TLSv1_2"
+    former_proxies: bool = False
+    """As `Settings.former_proxies`."""
 
     @classmethod
     def of(cls, settings: Settings) -> "TlsSettings":
@@ -43,6 +47,7 @@ class TlsSettings(msgspec.Struct, frozen=True, order=True, gc=False):
             settings.cipher_suites,
             settings.ecdh_curves,
             settings.ingress_tls_minimum,
+            settings.former_proxies,
         )
 
     @property
@@ -66,7 +71,7 @@ def upstream_tls(
     tls: TlsSettings, *, sni: str, identities: tuple[Identity, ...], alpn: tuple[str, ...]
 ) -> base_pb2.TransportSocket:
     """Present our certificate; accept the service's identities and no other."""
-    accepted = these_workloads(tls.trust_domain, identities)
+    accepted = these_workloads(tls.trust_domain, identities, former_proxies=tls.former_proxies)
     context = tls_pb2.UpstreamTlsContext(
         sni=sni, common_tls_context=_common(tls, accepted, alpn, ROOT_CERTIFICATES)
     )
@@ -80,7 +85,11 @@ def downstream_tls(
     who may do what; with `callers`, the name of a `CallersSecret`, of those alone; or with `anyone`
     any that our roots have signed.
     """
-    accepted = () if callers or anyone else (any_workload(tls.trust_domain),)
+    accepted = (
+        ()
+        if callers or anyone
+        else any_workload(tls.trust_domain, former_proxies=tls.former_proxies)
+    )
     context = tls_pb2.DownstreamTlsContext(
         require_client_certificate=BoolValue(value=True),
         common_tls_context=_common(tls, accepted, alpn, callers or ROOT_CERTIFICATES),
@@ -95,19 +104,36 @@ def server_tls(tls: TlsSettings, *, alpn: tuple[str, ...]) -> base_pb2.Transport
     return _socket(tls_pb2.DownstreamTlsContext(common_tls_context=common))
 
 
-def any_workload(trust_domain: str) -> common_pb2.SubjectAltNameMatcher:
-    """Fits every workload of a trust domain, and no proxy's bootstrap certificate."""
-    return _uri(string_pb2.StringMatcher(prefix=f"spiffe://{trust_domain}/ns/"))
+def any_workload(
+    trust_domain: str, *, former_proxies: bool
+) -> tuple[common_pb2.SubjectAltNameMatcher, ...]:
+    """Fit every workload of a trust domain, and no proxy's bootstrap certificate."""
+    uri = _uri(string_pb2.StringMatcher(prefix=f"spiffe://{trust_domain}/ns/"))
+    return (uri, _dns(former_names(trust_domain))) if former_proxies else (uri,)
 
 
 def these_workloads(
-    trust_domain: str, identities: tuple[Identity, ...]
+    trust_domain: str, identities: tuple[Identity, ...], *, former_proxies: bool
 ) -> tuple[common_pb2.SubjectAltNameMatcher, ...]:
     """Fit these identities and no other. Never empty: without a matcher Envoy accepts every
     certificate of the mesh, and one that nobody has closes it.
     """
     uris = tuple(i.spiffe_id for i in identities) or (f"spiffe://{trust_domain}/nobody",)
-    return tuple(_uri(string_pb2.StringMatcher(exact=uri)) for uri in uris)
+    names = filter(None, map(former_name, identities)) if former_proxies else ()
+    return (
+        *(_uri(string_pb2.StringMatcher(exact=uri)) for uri in uris),
+        *(_dns(quote(name)) for name in names),
+    )
+
+
+def _dns(regex: str) -> common_pb2.SubjectAltNameMatcher:
+    """Always a regex, which is compared with what is written in the certificate. By `exact` a wildcard
+    there fits every name that it stands for, in any case (seen with Envoy 1.40).
+    """
+    return common_pb2.SubjectAltNameMatcher(
+        san_type=common_pb2.SubjectAltNameMatcher.DNS,
+        matcher=string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=regex)),
+    )
 
 
 def _uri(matcher: string_pb2.StringMatcher) -> common_pb2.SubjectAltNameMatcher:

@@ -16,8 +16,9 @@ def http_access(model: AnyModel, workload: Workload, port: int) -> HttpAccess:
     """The rules for HTTP to one port of a workload."""
     if model.settings.permissive:
         return HttpAccess(permissive=True)
+    former = model.settings.former_proxies
     rules = tuple(r for r in _rules(model, workload.identity, port) if r.http is not None)
-    return HttpAccess(False, (*rules, *rules_for_proxies(model, workload, port)))
+    return HttpAccess(False, (*rules, *rules_for_proxies(model, workload, port)), former)
 
 
 def tcp_access(model: AnyModel, destination: Identity, port: int) -> TcpAccess:
@@ -29,6 +30,7 @@ def tcp_access(model: AnyModel, destination: Identity, port: int) -> TcpAccess:
         trust_domain=model.settings.trust_domain,
         permissive=model.settings.permissive,
         rules=tuple(rule for rule in rules if rule.http is None),
+        former_proxies=model.settings.former_proxies,
     )
 
 

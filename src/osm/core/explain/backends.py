@@ -9,6 +9,7 @@ from osm.core.explain.asking import authorizer_steps, global_connection_steps
 from osm.core.explain.call import Call
 from osm.core.explain.explanation import Step
 from osm.core.explain.limits import connection_limit_steps
+from osm.core.explain.without_proxy import passed_over_steps, takes_calls, what_callers_get
 from osm.core.model.identity import Identity
 from osm.core.model.service import ServicePort
 
@@ -32,7 +33,10 @@ def endpoint_steps(call: Call, backend: ServicePort) -> Iterable[Step]:
     ready = call.model.endpoints.get(backend.name, ())
     names = ", ".join(f"{e.namespace}/{e.workload}" for e in ready)
     where = f"endpoints of {backend.name}"
-    if names:
+    if names and not takes_calls(call.model, backend):
+        text = f"{names}: none has a proxy of the mesh, so that nobody takes mutual TLS"
+        yield Step(where, "failed", f"{text}: {what_callers_get(call)}")
+    elif names:
         yield Step(where, "ok", names)
     elif backend.identities:
         yield Step(where, "failed", "none is ready")
@@ -45,6 +49,7 @@ BACKEND_STEPS: tuple[Callable[[Call, ServicePort], Iterable[Step]], ...] = (
     global_connection_steps,
     authorizer_steps,
     endpoint_steps,
+    passed_over_steps,
 )
 """What else counts at a backend, after access, in this order. For something new: a module with a
 function like these, and a line here. (`decide.REQUEST_STEPS` is for what counts at the caller.)

@@ -31,6 +31,13 @@ from osm.core.explain.reading import EarlyAnswer, path_steps, read_request
 from osm.core.explain.remedy import remedy_for
 from osm.core.explain.routing import choose_rule, reached_by_address, route_step, shares
 from osm.core.explain.transport import transport_step
+from osm.core.explain.without_proxy import (
+    advice_about,
+    behind,
+    steps_about,
+    takes_calls,
+    what_callers_get,
+)
 from osm.core.model.directory import Directory
 from osm.core.model.mesh import Model
 from osm.core.model.request import Request
@@ -53,7 +60,7 @@ def explain(model: Model, question: Question) -> Explanation:
     found = Directory(model).workloads(question.source)
     if not found:
         return _no_workload(model, question)
-    source, steps = found[0], [source_step(question, found)]
+    source, steps = found[0], [source_step(question, found), *steps_about(model, found[:1])]
     if problem := port_problem(question.destination):
         return ended(question, steps, "bad destination", problem)
     destination = find_destination(model, question, source)
@@ -169,6 +176,7 @@ def _verdict(
     names = [f"{call.source.namespace}/{call.source.name}"]
     names += [f"{endpoint.namespace}/{endpoint.workload}" for endpoint in ready]
     verdict, remedy = "allowed", ""
+    advice: tuple[str, ...] = ()
     if denied:
         verdict = "partly denied" if has_access else "denied"
         summary = _denial(call, sorted({identity.short for identity, _ in denied}))
@@ -179,6 +187,15 @@ def _verdict(
     elif not ready:
         verdict = "no endpoints"
         summary = "allowed, but no workload behind the service is ready: 503"
+    elif not any(takes_calls(call.model, arrival.port) for arrival in arrivals):
+        verdict = "no endpoints"
+        summary = (
+            "allowed, but no ready workload behind the service has a proxy of the mesh: "
+            f"{what_callers_get(call)}"
+        )
+        advice = advice_about(
+            call.model, [w for arrival in arrivals for w in behind(call.model, arrival.port)]
+        )
     else:
         way = ", ".join(f"{name} ({percent:g} %)" for name, percent in backends)
         summary = f"allowed, to {way}"
@@ -190,6 +207,7 @@ def _verdict(
         steps=tuple(steps),
         backends=backends,
         remedy=remedy,
+        advice=advice,
         workloads=tuple(dict.fromkeys(names)),
     )
 

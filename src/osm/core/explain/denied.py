@@ -169,7 +169,9 @@ def _about_headers(model: Model, sides: _Sides) -> tuple[str, ...]:
 
 def _identity(model: Model, name: str) -> Identity | None:
     """The identity that a log names, whether or not a workload has it now; else a workload's."""
-    found = Identity.from_spiffe_id(name)
+    found = Identity.from_spiffe_id(name) or Identity.from_dns_name(
+        name, model.settings.trust_domain
+    )
     if found is not None:
         return found
     namespace, _, account = name.partition("/")

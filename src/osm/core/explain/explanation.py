@@ -43,8 +43,8 @@ class Explanation(msgspec.Struct, frozen=True):
 
     Verdicts: `allowed`; `denied`, `partly denied` (some backends of a split deny it); `no route` (no
     such service, or none of its rules fits), `no backend`, `no endpoints` (with `allowed`: by the
-    rules, but nobody is ready); `refused` (400) and `redirected` (307), answered before any rule
-    looks; `unknown source`, `bad destination`.
+    rules, but nobody is ready, or nobody has a proxy); `refused` (400, or a call around the proxies)
+    and `redirected` (307), answered before any rule looks; `unknown source`, `bad destination`.
     """
 
     question: Question

@@ -28,11 +28,12 @@ def with_state(
         if finding.origin and finding.origin.kind == "Pod"
     }
     steps: list[Step] = []
+    told = {step.text for step in answer.steps}
     for name in answer.workloads:
         if name in known:
             steps += _of_proxy(known[name])
-        if name in pods:
-            steps.append(_of_finding(pods[name]))
+        if name in pods and (found := _of_finding(pods[name])).text not in told:
+            steps.append(found)
     return msgspec.structs.replace(answer, steps=(*answer.steps, *steps)) if steps else answer
 
 

@@ -6,6 +6,7 @@ Plain values that turn into JSON as they are; rates are per second over `window_
 import msgspec
 
 from osm.core.model.origin import Finding
+from osm.core.model.workload import ProxyKind
 
 
 class WorkloadView(msgspec.Struct, frozen=True, gc=False):
@@ -24,6 +25,8 @@ class WorkloadView(msgspec.Struct, frozen=True, gc=False):
     """`<namespace>/<service>` of each service that selects it."""
     web: str = ""
     """Address of the workload's own page on this machine, if one is forwarded."""
+    proxy: ProxyKind = ProxyKind.OWN
+    """Whose proxy it has, if any."""
 
 
 class EdgeView(msgspec.Struct, frozen=True, gc=False):
@@ -149,6 +152,16 @@ class PushView(msgspec.Struct, frozen=True, gc=False):
     pushes: int = 0
 
 
+class ReplicaView(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One replica of a control plane in a cluster: its pod, how many proxies are connected to it, and
+    whether it is the one that writes.
+    """
+
+    name: str
+    proxies: int = 0
+    leads: bool = False
+
+
 class MeshView(msgspec.Struct, frozen=True, gc=False):
     """Everything at one moment."""
 
@@ -172,3 +185,5 @@ class MeshView(msgspec.Struct, frozen=True, gc=False):
     push: PushView = PushView()
     counters: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     """Counters that demo applications show at `/raw`, by workload."""
+    replicas: tuple[ReplicaView, ...] = ()
+    """Of those whose view this is; empty where the control plane has none."""

@@ -6,6 +6,7 @@ import msgspec
 
 from osm.core.api.kubernetes import Namespace
 from osm.core.api.limits import clipped
+from osm.core.api.membership import gives_proxies
 from osm.core.api.mesh_keys import (
     IGNORE,
     INJECTION,
@@ -14,6 +15,8 @@ from osm.core.api.mesh_keys import (
     SWITCH,
     SYSTEM_NAMESPACES,
 )
+from osm.core.api.metadata import Metadata
+from osm.core.inject.former import has_former_proxy
 from osm.core.inject.obstacles import obstacles, warnings
 from osm.core.inject.pod import Pod
 from osm.core.inject.sidecar import is_injected
@@ -25,10 +28,11 @@ Switch = bool | Refuse | None
 
 
 class MeshName(msgspec.Struct, frozen=True, gc=False):
-    """A mesh, and the namespace of its control plane."""
+    """A mesh, the namespace of its control plane, and the mesh that it takes over from, if any."""
 
     name: str
     namespace: str
+    former: str = ""
 
 
 def decide(
@@ -42,15 +46,15 @@ def decide(
         return Leave("it is on its node's own network, which no proxy can have for itself")
     if here.name in (*SYSTEM_NAMESPACES, mesh.namespace):
         return Leave(f"pods of namespace {here.name} never have a proxy")
-    if here.labels.get(MONITORED_BY) != mesh.name:
-        return Leave(f"namespace {here.name} is not part of mesh {mesh.name}", by_namespace=True)
-    if IGNORE in here.labels:
-        return Leave(f"namespace {here.name} has the label {IGNORE}", by_namespace=True)
+    if not gives_proxies(here.labels, mesh.name, mesh.former):
+        return Leave(_why_not_here(here, mesh), by_namespace=True)
     of_pod = switch(pod.metadata.annotations, INJECTION, "the pod")
     of_namespace = switch(here.annotations, INJECTION, f"namespace {here.name}")
     wanted = _wanted(of_pod, of_namespace)
     if not isinstance(wanted, Inject):
         return wanted
+    if has_former_proxy(pod):
+        return Refuse(_FORMER_PROXY)
     if is_injected(pod):
         return Leave("it has its proxy already")
     metrics = switch(here.annotations, METRICS, f"namespace {here.name}")
@@ -71,6 +75,19 @@ def switch(annotations: Mapping[str, str], key: str, whose: str) -> Switch:
         known = ", ".join(SWITCH)
         return Refuse(f"{whose} has the annotation {key}: {clipped(value)}; write one of {known}")
     return on
+
+
+_FORMER_PROXY = (
+    "the pod has a proxy of OSM's already. If OSM's injector gave it one in a namespace that this mesh "
+    f"took over, that lacks the label {IGNORE}: true, by which OSM's keeps off; if it was copied from a "
+    "pod with a proxy, remove that"
+)
+
+
+def _why_not_here(here: Metadata, mesh: MeshName) -> str:
+    if here.labels.get(MONITORED_BY) == mesh.name:
+        return f"namespace {here.name} has the label {IGNORE}"
+    return f"namespace {here.name} is not part of mesh {mesh.name}"
 
 
 def _wanted(of_pod: Switch, of_namespace: Switch) -> Verdict:

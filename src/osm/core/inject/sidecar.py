@@ -28,13 +28,13 @@ from osm.core.inject.redirection import (
 from osm.core.model.probe import HEALTH_PORT, READY_PATH, Probes
 from osm.core.model.proxy_process import proxy_arguments
 from osm.core.model.redirection import Redirection
+from osm.core.model.reserved import HEALTH_PORT_NAME, PROXY_CONTAINER, UUID_LABEL
 
-CONTAINER = "envoy"
+CONTAINER = PROXY_CONTAINER
 INIT_CONTAINER = "osm-init"
 VOLUME = "osm-proxy-identity"
 DIRECTORY = "/var/run/secrets/openservicemesh.io/proxy"
 TOKEN_FILE = "token"  # noqa: S105 (a file's name)
-UUID_LABEL = "osm-proxy-uuid"
 THREADS = 2
 """Of a proxy without a limit of its CPU."""
 _ADMIN_PORT = 15000
@@ -179,7 +179,7 @@ def _ports(probes: Probes) -> Iterator[tuple[str, int]]:
     yield ("proxy-metrics", METRICS_PORT)
     for kind in sorted({probe.kind for probe in probes.http}, key=lambda kind: kind.port):
         yield f"{kind}-port", kind.port
-    yield ("proxy-health", HEALTH_PORT)
+    yield (HEALTH_PORT_NAME, HEALTH_PORT)
 
 
 def _redirect(sidecar: Sidecar) -> Document:

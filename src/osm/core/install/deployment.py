@@ -7,6 +7,7 @@ from osm.core.install.names import (
     ADS_PORT,
     APP_LABEL,
     CONTROLLER,
+    FORMER_MESH_FLAG,
     HTTP_PORT,
     INJECTOR_PORT,
     MESH_LABEL,
@@ -52,6 +53,7 @@ def _flag(name: str, value: Value | Given) -> Text:
     return Text((f"--{name}=", value))
 
 
+_FORMER = Value("osm.formerMeshName")
 COMMAND = ("osm",)
 ARGUMENTS: Sequence[Node] = (
     "controller",
@@ -63,6 +65,7 @@ ARGUMENTS: Sequence[Node] = (
     _flag("verbosity", Value("osm.controllerLogLevel")),
     _flag("validate-traffic-target", Value("smi.validateTrafficTarget")),
     _flag("webhook-timeout", Value("osm.injector.webhookTimeoutSeconds")),
+    If(_FORMER, _flag(FORMER_MESH_FLAG, _FORMER)),
 )
 """Every setting is here or in the environment, so that one that changes starts the pods anew."""
 

@@ -110,7 +110,11 @@ def _member(head: str, node: Node, indent: str) -> Iterator[str]:
 
 def _item(node: Node, indent: str) -> Iterator[str]:
     """An item of a list: its lines one step in, the first with a dash before it."""
-    if isinstance(node, Mapping) and node:
+    if isinstance(node, If):
+        yield f"{indent}{{{{- if {_go(node.condition)} }}}}"
+        yield from _item(node.then, indent)
+        yield f"{indent}{{{{- end }}}}"
+    elif isinstance(node, Mapping) and node:
         first, *rest = _mapping(node, indent + _STEP)
         yield f"{indent}- {first.lstrip()}"
         yield from rest

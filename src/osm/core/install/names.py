@@ -26,6 +26,8 @@ VALIDATOR_PATH = "/validate"
 MESH_CONFIG = "osm-mesh-config"
 CA_SECRET = "osm-ca-bundle"  # noqa: S105 a name
 """With the keys `ca.crt` and `private.key`, PEM."""
+FORMER_MESH_FLAG = "former-mesh-name"
+"""The controller's argument: the mesh that it takes over from."""
 PROXY_FILES = "osm-proxy-files"
 """A ConfigMap in each namespace of the mesh: what its proxies read beside their tokens."""
 
@@ -68,6 +70,11 @@ class Installation(msgspec.Struct, frozen=True, order=True, gc=False):
     def lease(self) -> str:
         """Held by the replica that writes."""
         return f"{CONTROLLER}-{self.mesh}"
+
+    @property
+    def refusals(self) -> str:
+        """A ConfigMap: what each replica's proxies refuse."""
+        return f"{CONTROLLER}-{self.mesh}-refusals"
 
     def service_host(self, service: str) -> str:
         """The name in the certificate of a webhook's server."""

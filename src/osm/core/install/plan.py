@@ -116,9 +116,12 @@ def _is_of(installation: Installation, document: Document) -> bool:
 
 
 def _is_made_by_controller(installation: Installation, document: Document) -> bool:
-    kind, namespace, name = _place(document)
-    lease = ("Lease", installation.namespace, installation.lease)
-    return (kind, namespace, name) == lease or (kind, name) == ("ConfigMap", PROXY_FILES)
+    place = kind, _, name = _place(document)
+    own = (
+        ("Lease", installation.namespace, installation.lease),
+        ("ConfigMap", installation.namespace, installation.refusals),
+    )
+    return place in own or (kind, name) == ("ConfigMap", PROXY_FILES)
 
 
 def _ordered(documents: Iterable[Document]) -> tuple[Document, ...]:

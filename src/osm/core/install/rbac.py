@@ -11,6 +11,7 @@ FOLLOW = ("list", "watch")
 KEEP = ("list", "watch", "patch", "create")
 """By name. A `create` that comes as server-side apply has a name, one that comes as POST has none."""
 LEASE = Text(("osm-controller-", MESH))
+REFUSALS = Text(("osm-controller-", MESH, "-refusals"))
 MUTATING_WEBHOOK = Text(("osm-webhook-", MESH))
 VALIDATING_WEBHOOK = Text(("osm-validator-mesh-", MESH))
 _CLUSTER_NAME = MESH
@@ -82,6 +83,8 @@ NAMESPACE_RULES: tuple[dict[str, Node], ...] = (
     # osm.kubernetes.lease: which replica writes. Likewise.
     _rule("coordination.k8s.io", ("leases",), ("create",)),
     _rule("coordination.k8s.io", ("leases",), ("get", "update"), (LEASE,)),
+    # osm.kubernetes.refusals: what replicas tell the one that writes.
+    _rule("", ("configmaps",), ("get", "patch", "create"), (REFUSALS,)),
 )
 """In the namespace of the control plane."""
 

@@ -12,6 +12,7 @@ from osm.core.install.deployment import COMMAND
 from osm.core.install.names import (
     APP_LABEL,
     CONTROLLER,
+    FORMER_MESH_FLAG,
     MESH_LABEL,
     SINGLE_MESH_LABEL,
     Installation,
@@ -39,15 +40,30 @@ def control_planes(deployments: Iterable[Document]) -> tuple[ControlPlane, ...]:
 
 
 def refusals(
-    installation: Installation, *, single: bool, there: Iterable[ControlPlane]
+    installation: Installation,
+    *,
+    single: bool,
+    there: Iterable[ControlPlane],
+    former_mesh: str = "",
 ) -> tuple[str, ...]:
-    """Why the installation may not be made; `single` is its `osm.enforceSingleMesh`."""
-    return tuple(
-        reason for other in sorted(there) if (reason := _refusal(installation, single, other))
-    )
+    """Why the installation may not be made; `single` is its `osm.enforceSingleMesh`, `former_mesh` its
+    `osm.formerMeshName`: that one may stay beside it, whatever both want, until it is taken over.
+    """
+    planes = sorted(there)
+    reasons = [
+        reason for other in planes if (reason := _refusal(installation, single, other, former_mesh))
+    ]
+    if former_mesh and all(each.mesh != former_mesh for each in planes):
+        reasons.append(f"there is no mesh {former_mesh} to take over from (osm.formerMeshName)")
+    return tuple(reasons)
 
 
-def _refusal(installation: Installation, single: bool, other: ControlPlane) -> str:  # noqa: FBT001
+def _refusal(
+    installation: Installation,
+    single: bool,  # noqa: FBT001
+    other: ControlPlane,
+    former_mesh: str,
+) -> str:
     where = f"mesh {other.mesh} in namespace {other.namespace}"
     if other.namespace == installation.namespace:
         if other.former:
@@ -57,6 +73,13 @@ def _refusal(installation: Installation, single: bool, other: ControlPlane) -> s
         return f"namespace {other.namespace} has the control plane of mesh {other.mesh} already"
     if other.mesh == installation.mesh:
         return f"{where} has the same name; give this one another by --mesh-name"
+    if other.mesh == former_mesh:
+        return "" if other.former else f"{where} is not OSM's: only a mesh of OSM v1 is taken over"
+    if other.former and (other.single or single):
+        return (
+            f"{where} is OSM's own: take over from it by --set osm.formerMeshName={other.mesh} "
+            "(`osm migrate check` has the plan)"
+        )
     if other.single:
         return f"{where} wants to be the only mesh of the cluster (osm.enforceSingleMesh)"
     if single:
@@ -84,6 +107,24 @@ def is_ours(deployment: Document) -> bool:
     return isinstance(containers, list) and any(
         _mapping(container).get("command") == list(COMMAND) for container in containers
     )
+
+
+def argument_of(deployment: Document, flag: str) -> str:
+    """What a control plane of ours is started with, as `--flag=value`; empty when it is not said."""
+    pod = _mapping(_mapping(deployment.get("spec")).get("template"))
+    containers = _mapping(pod.get("spec")).get("containers")
+    for container in containers if isinstance(containers, list) else ():
+        arguments = _mapping(container).get("args")
+        for argument in arguments if isinstance(arguments, list) else ():
+            name, _, value = str(argument).partition("=")
+            if name == f"--{flag}":
+                return value
+    return ""
+
+
+def former_mesh_of(deployment: Document) -> str:
+    """The mesh that a control plane takes over from, if any."""
+    return argument_of(deployment, FORMER_MESH_FLAG) if is_ours(deployment) else ""
 
 
 def _mapping(value: object) -> Mapping[str, object]:

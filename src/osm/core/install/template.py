@@ -51,7 +51,7 @@ class Not(msgspec.Struct, frozen=True):
 
 
 class If(msgspec.Struct, frozen=True):
-    """Under a key: a node that is there while the condition holds; else the key is not there."""
+    """Under a key, or in a list: a node that is there while the condition holds; else there is nothing."""
 
     condition: "Value | Joined | Not"
     then: "Node"
@@ -127,8 +127,16 @@ def _filled(node: Node, scope: Scope) -> object:
     if isinstance(node, Mapping):
         return dict(_entries(node, scope))
     if isinstance(node, list | tuple):
-        return [_filled(item, scope) for item in node]
+        return list(_items(node, scope))
     return node
+
+
+def _items(node: Sequence[Node], scope: Scope) -> Iterator[object]:
+    for item in node:
+        if not isinstance(item, If):
+            yield _filled(item, scope)
+        elif value_of(item.condition, scope):
+            yield _filled(item.then, scope)
 
 
 def _entries(node: Mapping[str, Node], scope: Scope) -> Iterator[tuple[str, object]]:

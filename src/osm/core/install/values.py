@@ -185,6 +185,8 @@ class Osm(ValuesStruct, frozen=True):
 
     mesh_name: Name of the mesh.
     osm_namespace: Namespace of the control plane. Empty: the release's.
+    former_mesh_name: Mesh of OSM v1 in the same cluster that this one takes over from, namespace by
+        namespace. Empty: none. Its proxies are trusted as long as it is named.
     enforce_single_mesh: Whether this is to be the only mesh of the cluster.
     trust_domain: Trust domain of the mesh's identities.
     image: Where images come from.
@@ -216,6 +218,9 @@ class Osm(ValuesStruct, frozen=True):
 
     mesh_name: Label = "osm"
     osm_namespace: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = ""
+    former_mesh_name: Annotated[
+        str, msgspec.Meta(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", max_length=63)
+    ] = ""
     enforce_single_mesh: bool = True
     trust_domain: str = "cluster.local"
     image: Image = Image()

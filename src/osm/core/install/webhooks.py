@@ -8,7 +8,7 @@ import base64
 from collections.abc import Mapping, Sequence
 
 from osm.core.api.crd import defined_kinds, is_served
-from osm.core.api.mesh_keys import IGNORE, MONITORED_BY, SYSTEM_NAMESPACES
+from osm.core.api.mesh_keys import IGNORE, MONITORED_BY, SYSTEM_NAMESPACES, TAKEN_OVER_BY
 from osm.core.api.registry import Document, Kind
 from osm.core.install.labels import LABELS
 from osm.core.install.names import (
@@ -28,6 +28,7 @@ from osm.core.install.template import (
     MESH,
     NAMESPACE,
     Expression,
+    If,
     Node,
     Scope,
     Template,
@@ -37,17 +38,28 @@ from osm.core.install.template import (
 from osm.core.model.groups import CONFIG
 
 INJECT = "osm-inject.k8s.io"
+INJECT_TAKEN_OVER = "osm-inject-taken-over.k8s.io"
 VALIDATE = "osm-validator.k8s.io"
+VALIDATE_TAKEN_OVER = "osm-validator-taken-over.k8s.io"
 VALIDATE_OWN = "osm-control-plane-validator.k8s.io"
 VALIDATION_TIMEOUT_S = 5
 _NAME = "kubernetes.io/metadata.name"
 """A label that each namespace has."""
+_USERS: Node = {"key": _NAME, "operator": "NotIn", "values": [*SYSTEM_NAMESPACES, NAMESPACE]}
+"""Neither the system's namespaces nor the control plane's own."""
 _OF_MESH: Sequence[Node] = (
     {"key": MONITORED_BY, "operator": "In", "values": [MESH]},
     {"key": IGNORE, "operator": "DoesNotExist"},
-    {"key": _NAME, "operator": "NotIn", "values": [*SYSTEM_NAMESPACES, NAMESPACE]},
+    _USERS,
 )
-"""Namespaces of the mesh, but neither the system's nor the control plane's own."""
+_FORMER = Value("osm.formerMeshName")
+_TAKEN_OVER: Sequence[Node] = (
+    {"key": MONITORED_BY, "operator": "In", "values": [_FORMER]},
+    {"key": TAKEN_OVER_BY, "operator": "In", "values": [MESH]},
+    _USERS,
+)
+"""Namespaces of the mesh that this one takes over from; what they ignore is that mesh. A selector cannot
+say *or*, so they have a webhook of their own."""
 _OWN: Sequence[Node] = ({"key": _NAME, "operator": "In", "values": [NAMESPACE]},)
 
 
@@ -98,9 +110,7 @@ def _rules(kinds: Sequence[Kind]) -> list[Node]:
     ]
 
 
-def _configuration(
-    kind: str, name: Expression, webhooks: Sequence[Mapping[str, Node]]
-) -> dict[str, Node]:
+def _configuration(kind: str, name: Expression, webhooks: Sequence[Node]) -> dict[str, Node]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
@@ -122,21 +132,28 @@ _PODS: Node = {
     "scope": "Namespaced",
 }
 
+
+def _injecting(name: str, where: Sequence[Node]) -> dict[str, Node]:
+    """Again after others: for a pod that got what makes it one of the mesh from one of them, or OSM's
+    proxy beside ours.
+    """
+    timeout = Value("osm.injector.webhookTimeoutSeconds")
+    hook = _webhook(name, _INJECTOR, where, [_PODS], timeout)
+    return hook | {"reinvocationPolicy": "IfNeeded"}
+
+
+def _validating(name: str, where: Sequence[Node]) -> dict[str, Node]:
+    return _webhook(name, _VALIDATOR, where, _rules(defined_kinds()), VALIDATION_TIMEOUT_S)
+
+
 MUTATING = Template(
     "mutating-webhook",
     _configuration(
         "MutatingWebhookConfiguration",
         MUTATING_WEBHOOK,
         [
-            # Again after others, for a pod that got what makes it one of the mesh from one of them.
-            _webhook(
-                INJECT,
-                _INJECTOR,
-                _OF_MESH,
-                [_PODS],
-                Value("osm.injector.webhookTimeoutSeconds"),
-            )
-            | {"reinvocationPolicy": "IfNeeded"}
+            _injecting(INJECT, _OF_MESH),
+            If(_FORMER, _injecting(INJECT_TAKEN_OVER, _TAKEN_OVER)),
         ],
     ),
 )
@@ -146,7 +163,8 @@ VALIDATING = Template(
         "ValidatingWebhookConfiguration",
         VALIDATING_WEBHOOK,
         [
-            _webhook(VALIDATE, _VALIDATOR, _OF_MESH, _rules(defined_kinds()), VALIDATION_TIMEOUT_S),
+            _validating(VALIDATE, _OF_MESH),
+            If(_FORMER, _validating(VALIDATE_TAKEN_OVER, _TAKEN_OVER)),
             _webhook(
                 VALIDATE_OWN,
                 _VALIDATOR,
@@ -160,23 +178,37 @@ VALIDATING = Template(
 
 
 def mutating_webhook(
-    installation: Installation, ca_bundle: bytes, timeout_s: int = 5, *, version: str
+    installation: Installation,
+    ca_bundle: bytes,
+    timeout_s: int = 5,
+    *,
+    version: str,
+    former_mesh: str = "",
 ) -> Document:
-    """The MutatingWebhookConfiguration as it shall be. `ca_bundle` is PEM: what its server is known by."""
-    return _with_certificates(MUTATING, installation, ca_bundle, timeout_s, version)
+    """The MutatingWebhookConfiguration as it shall be. `ca_bundle` is PEM: what its server is known by.
+    `former_mesh`: whose namespaces may be taken over; empty for none.
+    """
+    values = {"injector": {"webhookTimeoutSeconds": timeout_s}, "formerMeshName": former_mesh}
+    return _with_certificates(MUTATING, installation, ca_bundle, values, version)
 
 
-def validating_webhook(installation: Installation, ca_bundle: bytes, *, version: str) -> Document:
+def validating_webhook(
+    installation: Installation, ca_bundle: bytes, *, version: str, former_mesh: str = ""
+) -> Document:
     """The ValidatingWebhookConfiguration likewise."""
-    return _with_certificates(VALIDATING, installation, ca_bundle, VALIDATION_TIMEOUT_S, version)
+    values = {"formerMeshName": former_mesh}
+    return _with_certificates(VALIDATING, installation, ca_bundle, values, version)
 
 
 def _with_certificates(
-    template: Template, installation: Installation, ca_bundle: bytes, timeout_s: int, version: str
+    template: Template,
+    installation: Installation,
+    ca_bundle: bytes,
+    values: Mapping[str, object],
+    version: str,
 ) -> Document:
-    values = {"osm": {"injector": {"webhookTimeoutSeconds": timeout_s}}}
     given = {"mesh": installation.mesh, "namespace": installation.namespace, "version": version}
-    document = fill(template, Scope(values, given))
+    document = fill(template, Scope({"osm": values}, given))
     assert document is not None
     webhooks = document["webhooks"]
     assert isinstance(webhooks, list)

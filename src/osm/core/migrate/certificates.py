@@ -9,7 +9,8 @@ from osm.core.migrate.report import Entry, Severity
 _KEYS = frozenset({"ca.crt", "private.key"})
 _BOOTSTRAP_SECRET = "envoy-bootstrap-config-"  # noqa: S105 the beginning of a name
 _LATER = (
-    "Vault and cert-manager come with a later release. Until then let the mesh make a new root."
+    "Vault and cert-manager come with a later release. Until then the mesh makes a new root, which old "
+    "proxies do not trust: take over all at once."
 )
 
 
@@ -94,7 +95,10 @@ def _judge_mesh_root(document: Document) -> Iterator[Entry]:
         title(document),
         "spec.provider",
         message,
-        _LATER if provider != "tresor" else "Rotation of roots comes with a later release.",
+        _LATER
+        if provider != "tresor"
+        else "Rotation of roots comes with a later release. Finish one that is under way first: old and new "
+        "proxies share one root.",
     )
 
 

@@ -12,7 +12,6 @@ from osm.core.install.names import (
     CONTROLLER,
     INSTANCE_LABEL,
     MESH_LABEL,
-    SINGLE_MESH_LABEL,
     VERSION_LABEL,
 )
 from osm.core.install.single_mesh import is_ours
@@ -34,8 +33,6 @@ class Former(msgspec.Struct, frozen=True, order=True):
     namespace: str
     version: str
     """As `v1.2.4`; empty when nothing says it."""
-    single: bool
-    """Whether it refuses other meshes in its cluster."""
     arguments: Mapping[str, str]
     """Of osm-controller, without dashes; those of its two companions where it has none."""
     apps: tuple[str, ...]
@@ -73,13 +70,11 @@ def _former(place: str, deployments: list[Document]) -> Former:
     arguments: dict[str, str] = {}
     for deployment in reversed(ordered):
         arguments |= _arguments(deployment)
-    first = ordered[0]
     return Former(
         mesh=next(_said(ordered, (MESH_LABEL, INSTANCE_LABEL)), "")
         or arguments.get("mesh-name", "osm"),
         namespace=place,
         version=_version(ordered, arguments),
-        single=label(first, SINGLE_MESH_LABEL) == "true",
         arguments=arguments,
         apps=tuple(label(each, APP_LABEL) for each in ordered),
     )

@@ -1,131 +1,130 @@
 """How to take over: two ways, each with a way back.
 
-What both rest on: an OSM proxy shows a certificate with a DNS name, and ours want a SPIFFE ID. So old and
-new proxies never trust each other, whatever root they share, and calls between them go as calls from
-outside of the mesh do: plain HTTP, let in by an IngressBackend.
+Side by side, OSM's proxies and ours trust each other by the root that both control planes share, and by
+`osm.formerMeshName`; both control planes know all namespaces the whole time. So old and new pods call each
+other, and each namespace goes there and back by itself.
 
 OSM's chart is removed without its hooks: they would delete MeshConfig and the root, and put OSM's
 CustomResourceDefinitions back. What OSM made without its chart, webhook configurations, is deleted by name.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 
-from osm.core.api.mesh_keys import MONITORED_BY
+from osm.core.inject.former import FORMER_VOLUME
 from osm.core.install.names import CA_SECRET, MESH_CONFIG, Installation
 from osm.core.migrate.documents import Document
 from osm.core.migrate.installation import TRUST_DOMAIN, Former
-from osm.core.migrate.pods import namespaces_of
+from osm.core.migrate.order import callers_first
+from osm.core.migrate.pods import served_namespaces
 from osm.core.migrate.report import Plan, Step
 from osm.core.migrate.settings import mesh_config, setting
 
 SUFFIX = "-next"
 _SAVED = "osm-former"
+_IMAGES = ("envoyImage", "envoyWindowsImage", "initContainerImage")
+_WAIT = "5m"
+"""While pods start, some of their proxies are not connected yet."""
 _RESTART = "rollout restart deployment,statefulset,daemonset"
 _OLD_PODS = (
-    "kubectl get pods -A -o jsonpath='{range .items[?(@.spec.volumes[*].name=="
-    '"envoy-bootstrap-config-volume")]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}\''
+    "kubectl get pods -A -o custom-columns="
+    "'NAMESPACE:.metadata.namespace,NAME:.metadata.name,VOLUMES:.spec.volumes[*].name' "
+    f"| awk '/{FORMER_VOLUME}/ {{ print $1 \"/\" $2 }}'"
 )
 
 
 def plans(mesh: Former, documents: Sequence[Document]) -> tuple[Plan, ...]:
-    """The ways for one mesh."""
-    spaces = namespaces_of(mesh.mesh, documents) or ("NAMESPACE",)
-    return (
-        Plan(
-            f"Mesh {mesh.mesh}, namespace by namespace: old and new side by side",
-            tuple(_side_by_side(mesh, documents, spaces)),
-        ),
-        Plan(
-            f"Mesh {mesh.mesh}, all at once: in a window of maintenance",
-            tuple(_at_once(mesh, spaces)),
-        ),
+    """The ways for one mesh. Side by side needs the root's key, which only Tresor has in a Secret."""
+    spaces = callers_first(served_namespaces(mesh.mesh, documents), documents) or ("NAMESPACE",)
+    at_once = Plan(
+        f"Mesh {mesh.mesh}, all at once: in a window of maintenance",
+        tuple(_at_once(mesh, spaces)),
     )
+    if mesh.provider != "tresor":
+        return (at_once,)
+    side_by_side = Plan(
+        f"Mesh {mesh.mesh}, namespace by namespace: old and new side by side",
+        tuple(_side_by_side(mesh, documents, spaces)),
+    )
+    return side_by_side, at_once
 
 
 def _side_by_side(
     mesh: Former, documents: Sequence[Document], spaces: tuple[str, ...]
 ) -> Iterator[Step]:
-    next_one = Installation(mesh.mesh + SUFFIX, mesh.namespace + SUFFIX)
-    new, place = next_one.mesh, next_one.namespace
-    label = f"kubectl -n {mesh.namespace} label deployment osm-controller"
+    new = Installation(mesh.mesh + SUFFIX, mesh.namespace + SUFFIX)
+    here = f"--mesh-name {new.mesh} --osm-namespace {new.namespace}"
     yield _save(mesh)
     yield Step(
-        "Make room",
-        "OSM must let a second mesh be. Its bootstrap puts its CustomResourceDefinitions back whenever it "
-        "starts; if it does meanwhile, run `osm install` again, as below.",
-        (f"{label} --overwrite enforceSingleMesh=false",),
+        "Share the root",
+        "The new control plane takes the root that it finds, so old and new proxies can trust each other.",
+        (f"kubectl create namespace {new.namespace}", _restore_root(mesh, new.namespace)),
     )
-    if mesh.provider == "tresor":
-        yield Step(
-            "Share the root",
-            "The new control plane takes the root that it finds. So identities stay, and gateways that know "
-            "the old root go on. It does not make old and new proxies trust each other.",
-            (f"kubectl create namespace {place}", _restore_root(mesh, place)),
-        )
     yield Step(
         "Install the new mesh beside the old one",
-        "The CustomResourceDefinitions are replaced by wider ones, which OSM goes on reading. The settings "
-        "are OSM's; the report says which of them to remove first.",
+        f"It looks at the namespaces of mesh {mesh.mesh} too, and changes nothing there yet. Its name stays, "
+        "so take another one throughout if you like. The CustomResourceDefinitions are replaced by wider "
+        "ones, which OSM goes on reading. The settings are OSM's, but for images.",
         (
-            f"{_install(next_one, mesh)} --enforce-single-mesh=false",
-            _restore_settings(place),
-            f"osm check --mesh-name {new} --osm-namespace {place}",
+            f"{_install(new, mesh)} --set osm.formerMeshName={mesh.mesh}",
+            _restore_settings(new.namespace),
+            *_without_images(new.namespace, mesh_config(mesh, documents)),
+            f"osm check {here} --wait {_WAIT}",
         ),
     )
-    yield _bridge(mesh, documents)
     for space in spaces:
-        yield from _take_over(space, mesh.mesh, next_one)
+        if space != mesh.namespace:  # that one's pods end with OSM
+            yield from _take_over(space, mesh, new)
     yield Step(
         "Remove OSM",
-        "When the first command prints no pod any more. Then remove the IngressBackends of the time between.",
-        (_OLD_PODS, *_remove(mesh)),
+        "When the first command prints no pod any more; after this, to go back is to install OSM anew. Its "
+        "webhooks go first, since nobody answers for them afterwards. What else is in namespace "
+        f"{mesh.namespace} may go, too.",
+        (_OLD_PODS, *reversed(_remove(mesh))),
+    )
+    yield Step(
+        "End the take-over",
+        "The namespaces become the new mesh's own, and certificates without a SPIFFE ID count no more. No "
+        "pod starts again. Where namespaces are written in files, write their new labels there.",
+        (
+            f"osm namespace add {' '.join(spaces)} --mesh-name {new.mesh}",
+            f"osm upgrade {here} --set osm.formerMeshName=",
+            f"osm check {here} --wait {_WAIT}",
+        ),
     )
 
 
-def _take_over(space: str, old: str, new: Installation) -> Iterator[Step]:
+def _take_over(space: str, mesh: Former, new: Installation) -> Iterator[Step]:
     yield Step(
         f"Take over {space}",
-        "Its pods come up with the new proxy, and its policies count in the new mesh. Until the last pod is "
-        "new, requests to it may fail: OSM knows the namespace as its own no more, and its old and new pods "
-        "do not trust each other. Choose the hour, and look at it before you go on.",
+        "Its pods come up with the new proxy one after another, as in any roll-out, and call old ones, and "
+        "are called by them. Take callers before those whom they call: while servers start anew, OSM's "
+        "proxies lose requests, as they always did. Pods that belong to nothing, and Jobs, you make anew "
+        "yourself. Go on when `osm check` names no pod of it with OSM's proxy any more.",
         (
-            _label(space, new.mesh),
+            f"osm namespace add {space} --mesh-name {new.mesh}",
             f"kubectl -n {space} {_RESTART}",
+            f"osm check --mesh-name {new.mesh} --osm-namespace {new.namespace} --wait {_WAIT}",
             f"osm analyze -n {space} --osm-namespace {new.namespace}",
         ),
     )
     yield Step(
         f"The way back for {space}",
-        "As long as OSM's control plane runs, in the other direction.",
+        f"As long as OSM's control plane runs: its pods get proxies of mesh {mesh.mesh} again.",
         (
-            _label(space, old),
+            f"osm namespace remove {space} --mesh-name {new.mesh}",
             f"kubectl -n {space} {_RESTART}",
         ),
     )
 
 
-def _label(space: str, mesh: str) -> str:
-    """In one step, and with its annotations as they are."""
-    return f"kubectl label namespace {space} --overwrite {MONITORED_BY}={mesh}"
-
-
-def _bridge(mesh: Former, documents: Sequence[Document]) -> Step:
-    egress = setting(mesh_config(mesh, documents), "traffic.enableEgress") == "true"
-    outward = (
-        "Mesh-wide egress is on, so callers on both sides may leave their mesh."
-        if egress
-        else "Mesh-wide egress is off: give callers on both sides an Egress for what they call across, or "
-        "set spec.traffic.enableEgress in both MeshConfigs for this time."
-    )
-    return Step(
-        "Let them call each other",
-        "An old and a new proxy do not trust each other's certificates: OSM's have no SPIFFE ID. So each "
-        "service that is called across needs an IngressBackend for this time: port.number is the target "
-        "port, port.protocol http, sources of kind IPRange with the pods' range. These calls are plain and "
-        f"have no identity, so TrafficTargets say nothing about them. {outward} Ports that are not HTTP "
-        "cannot be let in so: move their callers and servers in one step, or exclude the port by "
-        "openservicemesh.io/inbound-port-exclusion-list.",
-    )
+def _without_images(place: str, config: Document | None) -> tuple[str, ...]:
+    """OSM's images of proxies are no use here."""
+    named = [each for each in _IMAGES if setting(config, f"sidecar.{each}")]
+    if not named:
+        return ()
+    nothing = json.dumps({"spec": {"sidecar": dict.fromkeys(named)}})
+    return (f"kubectl -n {place} patch meshconfig {MESH_CONFIG} --type merge -p '{nothing}'",)
 
 
 def _at_once(mesh: Former, spaces: tuple[str, ...]) -> Iterator[Step]:

@@ -3,7 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from osm.core.api.mesh_keys import DOMAIN, IGNORE, INJECTION, METRICS, MONITORED_BY, SWITCH
+from osm.core.api.mesh_keys import (
+    DOMAIN,
+    IGNORE,
+    INJECTION,
+    METRICS,
+    MONITORED_BY,
+    SWITCH,
+    TAKEN_OVER_BY,
+)
+from osm.core.inject.former import FORMER_CONTAINER, FORMER_VOLUME
 from osm.core.migrate.documents import (
     Document,
     annotation,
@@ -18,8 +27,6 @@ from osm.core.migrate.documents import (
 from osm.core.migrate.installation import Former
 from osm.core.migrate.report import Entry, Severity
 
-_PROXY = "envoy"
-_OLD_VOLUME = "envoy-bootstrap-config-volume"
 _HEALTH_CHECK = "osm-healthcheck"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _EXCLUSIONS = (
@@ -35,6 +42,18 @@ def namespaces_of(mesh: str, documents: Sequence[Document]) -> tuple[str, ...]:
     found = of_kind(documents, "Namespace", "")
     return tuple(
         sorted(name(n) for n in found if text(n, "metadata", "labels", MONITORED_BY) == mesh)
+    )
+
+
+def served_namespaces(mesh: str, documents: Sequence[Document]) -> tuple[str, ...]:
+    """Those of them that are not ignored, or only because they were taken over."""
+    found = {
+        name(each): part(each, "metadata", "labels") for each in of_kind(documents, "Namespace", "")
+    }
+    return tuple(
+        each
+        for each in namespaces_of(mesh, documents)
+        if IGNORE not in found[each] or TAKEN_OVER_BY in found[each]
     )
 
 
@@ -64,7 +83,7 @@ def is_injected(pod: Document) -> bool:
     """Whether it has OSM's own proxy."""
     containers = {text(each, "name") for each in items(pod, "spec", "containers")}
     volumes = {text(each, "name") for each in items(pod, "spec", "volumes")}
-    return _PROXY in containers and _OLD_VOLUME in volumes
+    return FORMER_CONTAINER in containers and FORMER_VOLUME in volumes
 
 
 def _judge_namespace(space: Document) -> Iterator[Entry]:
@@ -78,7 +97,8 @@ def _judge_namespace(space: Document) -> Iterator[Entry]:
             f"{injection!r} is no word that is known: pods are refused, as with OSM",
             "Write enabled or disabled.",
         )
-    if IGNORE in part(space, "metadata", "labels"):
+    labels = part(space, "metadata", "labels")
+    if IGNORE in labels and TAKEN_OVER_BY not in labels:
         yield Entry(
             Severity.CARRY_OVER,
             "ignored-namespace",

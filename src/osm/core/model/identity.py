@@ -29,7 +29,7 @@ class Identity(msgspec.Struct, frozen=True, order=True, gc=False):
 
     @property
     def dns_name(self) -> str:
-        """OSM's principal, `<sa>.<ns>.<trust domain>`. For people and gateways; never parsed."""
+        """OSM's principal, `<sa>.<ns>.<trust domain>`. For people, gateways, and OSM's proxies."""
         return f"{self.service_account}.{self.namespace}.{self.trust_domain}"
 
     @property
@@ -43,6 +43,18 @@ class Identity(msgspec.Struct, frozen=True, order=True, gc=False):
         match uri.removeprefix("spiffe://").split("/"):
             case [trust_domain, "ns", namespace, "sa", account] if (
                 uri.startswith("spiffe://") and trust_domain and namespace and account
+            ):
+                return cls(trust_domain, namespace, account)
+        return None
+
+    @classmethod
+    def from_dns_name(cls, name: str, trust_domain: str) -> Self | None:
+        """The identity that OSM's principal names, or None when it has another form. An account with a
+        dot in its name is not read: it could be taken for another one's namespace.
+        """
+        match name.removesuffix(f".{trust_domain}").split("."):
+            case [account, namespace] if (
+                name.endswith(f".{trust_domain}") and account and namespace
             ):
                 return cls(trust_domain, namespace, account)
         return None

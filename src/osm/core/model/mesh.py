@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, order=True, gc=False):
     """Proxies check the proxies that they call."""
     application_at_pod_ip: bool = False
     """Applications are called at their pods' addresses, not at 127.0.0.1."""
+    former_proxies: bool = False
+    """Proxies of OSM v1 are about, whose certificates name identities by DNS names alone."""
     tracing: Tracing | None = None
     """Where spans of requests go; None: there are none."""
     log_level: str = "info"

@@ -13,6 +13,10 @@ _RESERVED = {
 
 PROXY_CONTAINER = "envoy"
 """The name of the container that injection adds; a pod with one of its own is refused."""
+HEALTH_PORT_NAME = "proxy-health"
+"""Of the port where that container says whether it is ready. OSM v1.x's had none of this name."""
+UUID_LABEL = "osm-proxy-uuid"
+"""Label of pods with a proxy of either mesh. OSM's tools find them by it; nothing is proved by it."""
 
 
 def reserved_for(port: int) -> str:

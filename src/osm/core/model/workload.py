@@ -1,5 +1,7 @@
 """Workloads: what runs and has an identity."""
 
+from enum import StrEnum
+
 import msgspec
 
 from osm.core.model.identity import Identity, ProxyIdentity
@@ -41,6 +43,15 @@ class Explicit(msgspec.Struct, frozen=True, order=True, gc=False, tag=True):
 Capture = Redirected | Explicit
 
 
+class ProxyKind(StrEnum):
+    """Whose proxy stands before a workload. Without one it neither proves who it is nor asks others."""
+
+    OWN = "own"
+    FORMER = "former"
+    """OSM v1.x's, which that mesh's control plane configures."""
+    NONE = "none"
+
+
 class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
     """A pod, a local process or a machine, as the mesh sees it."""
 
@@ -73,6 +84,9 @@ class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
     """What of its traffic goes around its proxy."""
     eager: bool | None = None
     """Its proxy holds all services at once; None: as the mesh's settings say."""
+    proxy_kind: ProxyKind = ProxyKind.OWN
+    takes_mutual_tls: bool = True
+    """Whether callers of the mesh get an answer from it; nobody is sent there in plain text instead."""
 
     @property
     def proxy(self) -> ProxyIdentity:

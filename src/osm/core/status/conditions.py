@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from osm.core.model.origin import Finding, Severity
+from osm.core.status.refused import REFUSED
 
 ACCEPTED = "Accepted"
 PROGRAMMED = "Programmed"
@@ -12,7 +13,7 @@ TYPES = (ACCEPTED, PROGRAMMED)
 
 MESSAGE_LIMIT = 4096
 """In characters. The API takes 32,768; nobody reads them."""
-_BY_PROXIES = frozenset({"OSM902"})
+_BY_PROXIES = frozenset({REFUSED})
 _NOT_BUILT = frozenset({"OSM901", "OSM903"})
 _AFTERWARDS = _BY_PROXIES | _NOT_BUILT
 """Findings about what became of an object, not about what stands in it."""

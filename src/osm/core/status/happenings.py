@@ -6,12 +6,13 @@ import msgspec
 
 from osm.core.api.manifest import Key
 from osm.core.model.origin import Finding, Severity
+from osm.core.status.refused import REFUSED
 
 EACH = 5
 """So many of one object's findings are told; of the others only how many there are."""
 REASONS: Mapping[str, str] = {
     "OSM901": "NotCompiled",
-    "OSM902": "ConfigurationRefused",
+    REFUSED: "ConfigurationRefused",
     "OSM903": "NotBuilt",
     "OSM904": "RootCertificateExpires",
     "OSM905": "CallsUnknownNames",

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from osm.core.derive.dependencies import Changed, Dependencies
+from osm.core.derive.few import Few, joined, parted
 from osm.core.derive.reads import Recorder
 from osm.core.xds import types
 from osm.core.xds.resource import Resource
@@ -26,7 +27,7 @@ class Catalog(Protocol[Q_contra, V_co]):
     """What `Distribution` asks of a model: `osm.core.envoy.catalog` is the one that there is.
 
     `names` and `value` look at nothing but what the distribution's recorder sees. What a scope is,
-    is the catalog's business: it takes back what it gave.
+    is the catalog's business: it takes back what it gave; but all catalogs give the same.
     """
 
     def names(self, proxy: Q_contra, type_url: str, /) -> tuple[str, ...]: ...
@@ -44,26 +45,35 @@ Changes = dict[str, set[str]]
 """Names by type."""
 
 
-class Held(msgspec.Struct, Generic[V]):
-    """One resource that somebody holds."""
+class Rendered(msgspec.Struct, Generic[V]):
+    """A value with its resource, and how many scopes share them."""
 
-    value: V | None
-    resource: Resource | None
-    holders: set[int] = msgspec.field(default_factory=set)
+    value: V
+    resource: Resource
+    used: int = 0
+
+
+class Held(msgspec.Struct, Generic[V]):
+    """What somebody holds under a name: nothing, when there is nothing behind it."""
+
+    key: Key
+    rendered: Rendered[V] | None = None
+    holders: Few[int] = ()
+
+    @property
+    def value(self) -> V | None:
+        return self.rendered.value if self.rendered else None
+
+    @property
+    def resource(self) -> Resource | None:
+        return self.rendered.resource if self.rendered else None
 
 
 class Own(msgspec.Struct):
     """The names of a type that are a proxy's own, and the streams that were told."""
 
     names: frozenset[str]
-    holders: set[int] = msgspec.field(default_factory=set)
-
-
-class Rendered(msgspec.Struct):
-    """A resource, and how many scopes share it."""
-
-    resource: Resource
-    used: int = 0
+    holders: Few[int] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -88,19 +98,19 @@ class Distribution(Generic[Q, V]):
         self._dependencies: Dependencies[Key] = Dependencies()
         self._own_dependencies: Dependencies[tuple[Q, str]] = Dependencies()
         self._proxies: dict[int, Q] = {}
-        self._keys: dict[int, dict[tuple[str, str], Key]] = {}
-        self._rendered: dict[V, Rendered] = {}
+        self._keys: dict[int, set[Key]] = {}
+        self._rendered: dict[V, Rendered[V]] = {}
         self.built_total = 0
         self.failures: dict[Key, str] = {}
         """Resources that cannot be built from what the model says, and why."""
 
     def attach(self, stream: int, proxy: Q) -> None:
         self._proxies[stream] = proxy
-        self._keys[stream] = {}
+        self._keys[stream] = set()
 
     def detach(self, stream: int) -> None:
         """Forget a stream and what only it held."""
-        for key in self._keys.pop(stream, {}).values():
+        for key in self._keys.pop(stream, set()):
             self._release(stream, key)
         proxy = self._proxies.pop(stream, None)
         if proxy is not None:
@@ -113,7 +123,7 @@ class Distribution(Generic[Q, V]):
         own = self._own.get(place)
         if own is None:
             own = self._own[place] = Own(self._find_names(place))
-        own.holders.add(stream)
+        own.holders = joined(own.holders, stream)
         return own.names
 
     def lookup(self, stream: int, type_url: str, name: str) -> Resource | None:
@@ -122,25 +132,25 @@ class Distribution(Generic[Q, V]):
         There is none for a proxy that is not known any more: what it sees must not become what
         others see, who share the resource with it.
         """
-        if not self._catalog.is_known(self._proxies[stream]):
+        proxy = self._proxies[stream]
+        if not self._catalog.is_known(proxy):
             return None
-        key = self._keys[stream].get((type_url, name))
-        if key is None:
-            key = (type_url, name, self._catalog.scope(self._proxies[stream], type_url, name))
-            self._keys[stream][type_url, name] = key
+        key = (type_url, name, self._catalog.scope(proxy, type_url, name))
         held = self._held.get(key)
         if held is None:
-            held = self._held[key] = Held(None, None)
-            self._refresh(key, held)
-        held.holders.add(stream)
+            held = self._held[key] = Held(key)
+            self._refresh(held)
+        held.holders = joined(held.holders, stream)
+        self._keys[stream].add(held.key)
         return held.resource
 
     def release(self, stream: int, type_url: str, names: Iterable[str]) -> None:
         """A stream no longer holds these."""
+        proxy, keys = self._proxies[stream], self._keys[stream]
         for name in names:
-            key = self._keys[stream].pop((type_url, name), None)
-            if key is not None:
-                self._release(stream, key)
+            key = (type_url, name, self._catalog.scope(proxy, type_url, name))
+            keys.discard(key)
+            self._release(stream, key)
 
     def release_own(self, stream: int, type_url: str) -> None:
         """A stream no longer wants everything of a type that is its own."""
@@ -155,7 +165,7 @@ class Distribution(Generic[Q, V]):
         keys = self._dependencies.affected(changed) | self.failures.keys()
         for key in keys:
             held = self._held[key]
-            if self._refresh(key, held):
+            if self._refresh(held):
                 for stream in held.holders:
                     changes.setdefault(stream, {}).setdefault(key[0], set()).add(key[1])
         places = self._own_dependencies.affected(changed)
@@ -173,55 +183,54 @@ class Distribution(Generic[Q, V]):
         self._own_dependencies.record(place, reads)
         return names
 
-    def _refresh(self, key: Key, held: Held[V]) -> bool:
+    def _refresh(self, held: Held[V]) -> bool:
         """Bring one resource up to date; whether it changed. One that cannot be built stays as it is,
         and is tried again.
         """
-        type_url, name, scope = key
+        type_url, name, scope = held.key
         reads = self._recorder.fresh()
+        before = held.rendered
         try:
             value = self._catalog.value(scope, type_url, name)
             if value != held.value:
-                held.resource = self._share(value)
+                held.rendered = self._share(value)
         except Exception as error:  # noqa: BLE001 - a builder's mistake must harm nothing else
-            self.failures[key] = f"{type(error).__name__}: {error}"
+            self.failures[held.key] = f"{type(error).__name__}: {error}"
             return False
         finally:
-            self._dependencies.record(key, reads)
-        self.failures.pop(key, None)
-        before, held.value = held.value, value
-        if value == before:
+            self._dependencies.record(held.key, reads)
+        self.failures.pop(held.key, None)
+        if held.rendered is before:
             return False
         self._unshare(before)
         return True
 
-    def _share(self, value: V | None) -> Resource | None:
-        """The one resource of a value, built when it is the first of its kind."""
+    def _share(self, value: V | None) -> Rendered[V] | None:
+        """The one resource of equal values, built when the value is the first of its kind."""
         if value is None:
             return None
         known = self._rendered.get(value)
         if known is None:
-            known = self._rendered[value] = Rendered(self._render(value))
+            known = self._rendered[value] = Rendered(value, self._render(value))
             self.built_total += 1
         known.used += 1
-        return known.resource
+        return known
 
-    def _unshare(self, value: V | None) -> None:
-        if value is None:
+    def _unshare(self, known: Rendered[V] | None) -> None:
+        if known is None:
             return
-        known = self._rendered[value]
         known.used -= 1
         if not known.used:
-            del self._rendered[value]
+            del self._rendered[known.value]
 
     def _release(self, stream: int, key: Key) -> None:
         held = self._held.get(key)
         if held is None:
             return
-        held.holders.discard(stream)
+        held.holders = parted(held.holders, stream)
         if not held.holders:
             del self._held[key]
-            self._unshare(held.value)
+            self._unshare(held.rendered)
             self._dependencies.forget(key)
             self.failures.pop(key, None)
 
@@ -229,7 +238,7 @@ class Distribution(Generic[Q, V]):
         own = self._own.get(place)
         if own is None:
             return
-        own.holders.discard(stream)
+        own.holders = parted(own.holders, stream)
         if not own.holders:
             del self._own[place]
             self._own_dependencies.forget(place)

@@ -14,6 +14,9 @@ RUNTIME = PREFIX + "envoy.service.runtime.v3.Runtime"
 # (Envoy's documentation of xDS, "Eventual consistency considerations").
 ORDER = (RUNTIME, CLUSTER, ENDPOINT, SECRET, EXTENSION, LISTENER, ROUTE, VIRTUAL_HOST)
 
+KNOWN = {type_url: type_url for type_url in ORDER}
+"""The text that stands here, for an equal one: those that come in requests are new each time."""
+
 WILDCARD_TYPES = frozenset({CLUSTER, LISTENER})
 """Types of which a proxy may ask for "everything that is mine". For others `*` is only a name that
 Envoy repeats when it reconnects (measured: also for virtual hosts)."""

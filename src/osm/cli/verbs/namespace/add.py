@@ -39,6 +39,9 @@ def command(
     """Make namespaces part of the mesh.
 
     Pods that start from then on get a proxy; those that run stay as they are until they start again.
+
+    One of the mesh that this one takes over from (osm.formerMeshName) stays known to both, so that old and
+    new proxies call each other, until that mesh is gone and the namespace is added once more.
     """
 
     async def ask(server: "ApiServer") -> None:

@@ -49,5 +49,5 @@ def command(
         where = f"mesh [{mesh_name}]" if mesh_name else "any mesh"
         click.echo(f"No namespaces in {where}")
     else:
-        rows = [(each.namespace, each.mesh, each.sidecar_injection) for each in found]
+        rows = [(each.namespace, each.mesh_shown, each.sidecar_injection) for each in found]
         click.echo(table(("namespace", "mesh", "sidecar-injection"), rows))

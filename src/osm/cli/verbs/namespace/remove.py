@@ -31,6 +31,8 @@ def command(
     """Take a namespace out of the mesh.
 
     Pods that run keep their proxies, which the mesh no longer configures, until they start again.
+
+    One that was taken over from another mesh is given back to that.
     """
 
     async def ask(server: "ApiServer") -> str:

@@ -6,7 +6,7 @@ from osm.cli.client import connect
 from osm.cli.command import Verb, mesh_option, output_option
 from osm.cli.encode import encoded
 from osm.cli.names import NAMESPACE
-from osm.cli.proxies import brief, oldest_pending_s, state
+from osm.cli.proxies import brief, oldest_pending_s, state, without_proxy
 from osm.cli.render import duration, printable, size, table
 from osm.core.explain.view import ProxyView, ResourceTypeView
 
@@ -36,7 +36,8 @@ def command(namespace: str | None, mesh: str | None, output: str) -> None:
     proxy refused the newest. `osm proxy status` has all of one proxy.
     """
     with connect(mesh) as client:
-        proxies = [each for each in client.view().proxies if namespace in (None, each.namespace)]
+        view = client.view()
+    proxies = [each for each in view.proxies if namespace in (None, each.namespace)]
     if output in ("json", "yaml"):
         click.echo(encoded({"items": proxies}, output))
     elif output == "name":
@@ -53,6 +54,9 @@ def command(namespace: str | None, mesh: str | None, output: str) -> None:
                 [_row(each, types if wide else None) for each in proxies],
             )
         )
+    bare = without_proxy(w for w in view.workloads if namespace in (None, w.namespace))
+    if bare and output in ("table", "wide"):
+        click.echo(f"{printable(bare)}: `osm analyze` says why.", err=True)
 
 
 def _row(proxy: ProxyView, types: list[str] | None) -> tuple[str, ...]:

@@ -7,7 +7,15 @@ import msgspec
 
 from osm.core.api.kubernetes import Namespace
 from osm.core.api.manifest import Key
-from osm.core.api.mesh_keys import DOMAIN, IGNORE, INJECTION, METRICS, MONITORED_BY, SWITCH
+from osm.core.api.mesh_keys import (
+    DOMAIN,
+    IGNORE,
+    INJECTION,
+    METRICS,
+    MONITORED_BY,
+    SWITCH,
+    TAKEN_OVER_BY,
+)
 from osm.core.api.metadata import Metadata
 from osm.core.compile import codes, local_annotations
 from osm.core.compile.findings.places import origin_of
@@ -26,7 +34,11 @@ _POD_LISTS = (
 )
 
 _KNOWN: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
-    ("Namespace", "label"): {MONITORED_BY: _ANYTHING, IGNORE: _ANYTHING},
+    ("Namespace", "label"): {
+        MONITORED_BY: _ANYTHING,
+        TAKEN_OVER_BY: _ANYTHING,
+        IGNORE: _ANYTHING,
+    },
     ("Namespace", "annotation"): {INJECTION: _SWITCH, METRICS: _SWITCH},
     ("Pod", "annotation"): {
         INJECTION: _SWITCH,

@@ -23,9 +23,9 @@ def origin_of(key: Key, field: str = "") -> Origin:
 
 
 def origin_of_pod(pod: Pod, field: str) -> Origin:
-    """A field of a pod, in what made the pod: so replicas have one finding."""
+    """A field of a pod, in what made the pod: so replicas have one finding. Without `field`: the whole."""
     kind, name = owner_of(pod)
-    if kind != "Pod":
+    if kind != "Pod" and field:
         field = f"spec.template.{field}"
     return Origin(kind, pod.metadata.namespace, name, field, _GROUPS.get(kind, ""))
 

@@ -12,6 +12,7 @@ from osm._envoy.envoy.extensions.filters.network.http_connection_manager.v3 impo
 )
 from osm._envoy.envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
 from osm.core.envoy.filters.extension import access_logger, text_format
+from osm.core.envoy.former import told_caller
 from osm.core.envoy.names import CONTROL_PLANE_CLUSTER
 from osm.core.envoy.route import RBAC_FILTER
 from osm.core.model.authorization import AUTHORIZATION_ORIGIN
@@ -19,7 +20,8 @@ from osm.core.model.identity import Identity
 
 DENIED_HEADER = "x-osm-denied"
 PORT_TAG = "osm.port"
-PEER = "%DOWNSTREAM_PEER_URI_SAN%"
+FORMER_TAG = "osm.former"
+"""A custom tag with the DNS name in the certificate of a caller that may be a proxy of OSM's."""
 UNKNOWN_CALLER = "SAN matcher"
 """What Envoy says of a handshake with a valid certificate of somebody that was not to connect."""
 AUTHORIZER_DENIED, AUTHORIZER_ERROR = "ext_authz_denied", "ext_authz_error"
@@ -42,22 +44,30 @@ _LINE = (
 
 
 class DenialContext(msgspec.Struct, frozen=True, order=True, gc=False):
-    """The side that refuses."""
+    """The side that refuses. `former_proxies`: as in `Settings`, where proxies call."""
 
     destination: Identity
     port: int
+    former_proxies: bool = False
+
+    @property
+    def peer(self) -> str:
+        """How Envoy names a caller of the mesh."""
+        return told_caller(former_proxies=self.former_proxies)
 
 
 def denied_answer(
-    context: DenialContext, *, caller: str = PEER
+    context: DenialContext, *, caller: str = ""
 ) -> http_connection_manager_pb2.LocalReplyConfig:
-    """A 403 that Envoy itself gives says who was refused what, and names the reason in a header."""
+    """A 403 that Envoy itself gives says who was refused what, and names the reason in a header.
+    `caller`: how Envoy names one that is no proxy of the mesh.
+    """
     only = accesslog_pb2.AccessLogFilter()
     comparison = only.status_code_filter.comparison
     comparison.op = accesslog_pb2.ComparisonFilter.EQ
     comparison.value.default_value = 403
     comparison.value.runtime_key = "osm.denied_status"
-    text = _BODY.format(source=caller, destination=context.destination.short)
+    text = _BODY.format(source=caller or context.peer, destination=context.destination.short)
     return http_connection_manager_pb2.LocalReplyConfig(
         mappers=[
             *_authorizer_answers(),
@@ -96,11 +106,11 @@ def _overwrite(name: str, value: str) -> base_pb2.HeaderValueOption:
     )
 
 
-def http_denial_logs(
-    context: DenialContext, *, caller: str = PEER
-) -> list[accesslog_pb2.AccessLog]:
+def http_denial_logs(context: DenialContext, *, caller: str = "") -> list[accesslog_pb2.AccessLog]:
     """Log refused requests: a line for people, an entry for the control plane."""
-    line = _LINE.format(source=caller, destination=context.destination.short, port=context.port)
+    line = _LINE.format(
+        source=caller or context.peer, destination=context.destination.short, port=context.port
+    )
     return [
         access_logger(
             # Beside the output, which is for the access logs that people ask for.
@@ -110,7 +120,7 @@ def http_denial_logs(
         ),
         access_logger(
             "envoy.access_loggers.http_grpc",
-            als_pb2.HttpGrpcAccessLogConfig(common_config=_to_control_plane("http", context.port)),
+            als_pb2.HttpGrpcAccessLogConfig(common_config=_to_control_plane("http", context)),
             only=_denied_request(),
         ),
     ]
@@ -121,7 +131,7 @@ def tcp_denial_logs(context: DenialContext) -> list[accesslog_pb2.AccessLog]:
     return [
         access_logger(
             "envoy.access_loggers.tcp_grpc",
-            als_pb2.TcpGrpcAccessLogConfig(common_config=_to_control_plane("tcp", context.port)),
+            als_pb2.TcpGrpcAccessLogConfig(common_config=_to_control_plane("tcp", context)),
             only=_refused_connection(),
         ),
     ]
@@ -173,7 +183,7 @@ def _fits(expression: str) -> accesslog_pb2.AccessLogFilter:
     return only
 
 
-def _to_control_plane(kind: str, port: int) -> als_pb2.CommonGrpcAccessLogConfig:
+def _to_control_plane(kind: str, context: DenialContext) -> als_pb2.CommonGrpcAccessLogConfig:
     config = als_pb2.CommonGrpcAccessLogConfig(
         log_name=f"denied-{kind}",
         grpc_service=grpc_service_pb2.GrpcService(
@@ -184,5 +194,8 @@ def _to_control_plane(kind: str, port: int) -> als_pb2.CommonGrpcAccessLogConfig
     config.buffer_flush_interval.FromMilliseconds(200)
     # Which port was meant is what an entry does not say by itself: proxies may talk over unix sockets.
     tag = config.custom_tags.add(tag=PORT_TAG)
-    tag.literal.value = str(port)
+    tag.literal.value = str(context.port)
+    if context.former_proxies:
+        # Among a certificate's names, Envoy's entries have only the URIs (seen with Envoy 1.40).
+        config.custom_tags.add(tag=FORMER_TAG, value="%DOWNSTREAM_PEER_DNS_SAN%")
     return config

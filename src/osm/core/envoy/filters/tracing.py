@@ -18,9 +18,11 @@ Tracing = http_connection_manager_pb2.HttpConnectionManager.Tracing
 OPERATION = "%REQ(:METHOD)% %REQ(:AUTHORITY)%"
 
 
-def tracing(spans: Spans, *, inbound: bool) -> Tracing:
-    """Every request, unless it says itself that it is not to be traced (`x-b3-sampled: 0`)."""
-    found = Tracing(verbose=True, operation=OPERATION, custom_tags=_tags(inbound=inbound))
+def tracing(spans: Spans, *, caller: str) -> Tracing:
+    """Every request, unless it says itself that it is not to be traced (`x-b3-sampled: 0`). `caller`:
+    how Envoy names who sends it; empty where the requests are those of our own application.
+    """
+    found = Tracing(verbose=True, operation=OPERATION, custom_tags=_tags(caller))
     # Not 100 %, which is the default, but written out: Envoy looks for a runtime key else.
     for share in (found.client_sampling, found.random_sampling, found.overall_sampling):
         share.value = 100
@@ -37,10 +39,10 @@ def tracing(spans: Spans, *, inbound: bool) -> Tracing:
     return found
 
 
-def _tags(*, inbound: bool) -> list[custom_tag_pb2.CustomTag]:
+def _tags(caller: str) -> list[custom_tag_pb2.CustomTag]:
     """What tells who spoke with whom, and by which object's rule."""
-    if inbound:
-        return [_value("osm.caller", "%DOWNSTREAM_PEER_URI_SAN%")]
+    if caller:
+        return [_value("osm.caller", caller)]
     return [
         _value("osm.server", "%UPSTREAM_PEER_URI_SAN%"),
         _route_metadata("osm.route", "origin"),
