@@ -4,12 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.kubernetes.api_server import ApiServer
 from osm.runtime.admission import namespace_finder
 
 from .admitting import Admitting, Json, admitting
-from .conftest import eventually
 from .test_crds import define
 from .watching import watching
 

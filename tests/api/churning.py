@@ -11,6 +11,7 @@ from typing import Any
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import FaultProxy, fault_proxy
 from tests.mesh.serving import ServedProxy
+from tests.waiting import eventually
 
 from osm.core.envoy.names import ROOT_CERTIFICATES, SERVICE_CERTIFICATE, outbound_routes
 from osm.core.install.names import Installation
@@ -18,7 +19,6 @@ from osm.core.model.identity import token_audience
 from osm.core.xds import types
 from osm.kubernetes.api_server import ApiServer, Status
 
-from .conftest import eventually
 from .processes import ControllerProcess, make_services, remove_webhooks, stream
 from .statuses import SPLITS, define
 

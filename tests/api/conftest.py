@@ -1,8 +1,7 @@
 """One real control plane of Kubernetes for all tests of this tier, a namespace for each test."""
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -47,19 +46,3 @@ async def namespace(cluster: ControlPlane) -> AsyncIterator[str]:
     await cluster.kubectl("create", "namespace", name)
     yield name
     await cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-
-async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 15.0
-) -> float:
-    """Wait until a condition holds; returns how long that took in seconds."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    while True:
-        holds = condition()
-        if isinstance(holds, Awaitable):
-            holds = await holds
-        if holds:
-            return loop.time() - started
-        assert loop.time() - started < within, f"not within {within} s: {what}"
-        await asyncio.sleep(0.05)

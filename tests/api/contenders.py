@@ -7,11 +7,11 @@ from random import Random
 
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.waiting import eventually
 
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.lease import Leadership, LeaseName, LeaseTimes, since_boot_s
 
-from .conftest import eventually
 from .keeping import collect_handshakes
 
 SHORT = LeaseTimes(lease_s=3, renew_s=2.0, retry_s=0.4)

@@ -18,13 +18,12 @@ import grpc
 import grpc.aio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.mesh.serving import Call, ServedProxy
+from tests.waiting import eventually
 
 from osm.ads.server import DISCOVERY
 from osm.core.install.names import ADS_PORT, CA_SECRET, HTTP_PORT, Installation
 from osm.kubernetes.api_server import ApiServer
 from osm.runtime.settings import TRUST_DOMAIN, ads_name
-
-from .conftest import eventually
 
 LOOPBACK = "127.0.0.1"
 START_S = 60.0

@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.install.names import Installation
 from osm.core.pki.certificate import build_root
 from osm.kubernetes.api_server import ApiServer, Status
 from osm.kubernetes.apply import Document, Objects
 from osm.kubernetes.resources import Ref
-
-from .conftest import eventually
 
 HOOKS = "admissionregistration.k8s.io/v1"
 _APPLY = "application/apply-patch+yaml"

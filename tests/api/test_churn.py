@@ -13,6 +13,7 @@ import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Asked, Fault
 from tests.mesh.serving import ServedProxy
+from tests.waiting import eventually
 
 from osm.core.install.names import (
     ADS_PORT,
@@ -25,7 +26,6 @@ from osm.core.install.names import (
 from osm.core.xds import types
 
 from .churning import MERGE, Shop, many, pod, service, shop, split
-from .conftest import eventually
 from .fuzzing import Door, fuzz
 from .processes import LOOPBACK
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.cli.verbs.crds import command
 
-from .conftest import eventually
 from .watching import watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Fault, FaultProxy
+from tests.waiting import eventually
 
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.events import EventWriter, Happening, Regarding
 
-from .conftest import eventually
 from .keeping import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

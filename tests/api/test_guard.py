@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import FaultProxy
+from tests.waiting import eventually
 
 from osm.core.install.names import Installation
 from osm.core.install.webhooks import mutating_webhook, validating_webhook
@@ -19,7 +20,6 @@ from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.events import Happening
 from osm.kubernetes.guard import ABSENT_S, OFTEN, Guard
 
-from .conftest import eventually
 from .keeping import found, running, writes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.api.conftest import eventually
 from tests.api.test_crds import define
 from tests.chart.helm_command import CHART, Helm
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 import osm
 from osm.core.install.manifests import manifests

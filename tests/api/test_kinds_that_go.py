@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Asked, Fault
+from tests.waiting import eventually
 
 from osm.core.install.names import API_PORT
 from osm.testing.builders import (
@@ -25,7 +26,6 @@ from osm.testing.builders import (
 )
 
 from .churning import Shop, service, shop
-from .conftest import eventually
 from .processes import LOOPBACK
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]

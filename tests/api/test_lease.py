@@ -7,11 +7,11 @@ from random import Random
 import pytest
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Fault
+from tests.waiting import eventually
 
 from osm.kubernetes.lease import LeaseTimes
 from osm.kubernetes.writing import NotLeading
 
-from .conftest import eventually
 from .contenders import SHORT, contenders
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -31,13 +31,13 @@ from tests.unit.migrate.former import (
     target,
     webhooks,
 )
+from tests.waiting import eventually
 
 from osm.cli.verbs.crds import command as print_definitions
 from osm.core.install.manifests import manifests
 from osm.core.install.names import Installation
 from osm.core.install.values_reading import read_values
 
-from .conftest import eventually
 from .test_crds import define
 from .verbs import Result, nobody_special, osm
 

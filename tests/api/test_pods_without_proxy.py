@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 from bench.kubernetes.pods import injected
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.explain.explanation import Question
 from osm.core.install.names import Installation
 from osm.core.model.workload import ProxyKind
 from osm.runtime.kubernetes_mesh import KubernetesMesh
 
-from .conftest import eventually
 from .keeping import collect_handshakes
 from .lives import life, without_doors
 from .processes import remove_webhooks

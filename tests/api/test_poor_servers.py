@@ -10,8 +10,8 @@ from random import Random
 import pytest
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Asked, Fault, FaultProxy
+from tests.waiting import eventually
 
-from .conftest import eventually
 from .test_watching import apply, same, service
 from .watching import watching
 

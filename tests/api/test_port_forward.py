@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.kubernetes.api_server import ApiServer, Status
 from osm.kubernetes.port_forward import PodPort, forwarded
 
-from .conftest import eventually
 from .kubelet import Kubelet, create_pod, kubelet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -9,12 +9,12 @@ from random import Random
 import pytest
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import FaultProxy
+from tests.waiting import eventually
 
 from osm.core.install.names import PROXY_FILES, Installation
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.proxy_files import ProxyFilesKeeper
 
-from .conftest import eventually
 from .keeping import found, running, writes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

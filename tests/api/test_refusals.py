@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Asked, Fault, FaultProxy
+from tests.waiting import eventually
 
 from osm.core.install.names import Installation
 from osm.core.model.groups import SPLIT
@@ -20,7 +21,6 @@ from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.refusals import RefusalTimes
 from osm.runtime.writer import write_while_leading
 
-from .conftest import eventually
 from .keeping import found, running
 from .statuses import apply, read, said, split
 from .test_writer import TIMES, World, mesh, version, with_its_rights

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.mesh.serving import ServedProxy
+from tests.waiting import eventually
 
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.core.install.names import API_PORT
@@ -16,7 +17,6 @@ from osm.core.xds import types
 from osm.kubernetes.refusals import RefusalTimes
 
 from .churning import CLIENT, MERGE, Document, Shop, service, shop, split
-from .conftest import eventually
 from .lives import life, without_doors
 from .statuses import said
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.install.manifests import crds
 from osm.core.install.names import Installation
 from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.resources import ref_of
 
-from .conftest import eventually
 from .keeping import collect_handshakes
 from .lives import Left, Point, left, life, without_doors
 from .processes import remove_webhooks

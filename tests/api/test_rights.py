@@ -11,9 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from tests.api.conftest import eventually
 from tests.api.test_crds import define
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.install.labels import selecting
 from osm.core.install.manifests import is_kept, manifests

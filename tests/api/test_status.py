@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Asked, Fault, FaultProxy
+from tests.waiting import eventually
 
 from osm.core.api.crd import custom_resource_definition
 from osm.core.api.manifest import Key
@@ -15,7 +16,6 @@ from osm.core.api.registry import find_kind
 from osm.core.model.groups import SPLIT
 from osm.kubernetes.api_server import ApiServer, Status
 
-from .conftest import eventually
 from .statuses import SPLITS, apply, define, finding, read, said, split, writing
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.api.crd import custom_resource_definitions
 from osm.core.install.names import Installation
@@ -19,7 +20,6 @@ from osm.core.model.origin import Severity
 from osm.runtime.kubernetes_mesh import KubernetesMesh
 
 from .churning import service
-from .conftest import eventually
 from .keeping import collect_handshakes
 from .lives import life, without_doors
 from .processes import remove_webhooks

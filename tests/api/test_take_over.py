@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm import __version__
 from osm.core.inject.patch import Operation
@@ -21,7 +22,6 @@ from osm.kubernetes.uninstalling import release_namespaces
 
 from .admitted import admitted, ingress, names, pod
 from .admitting import ENABLED, INJECTION, MONITORED_BY, Admitting, Json
-from .conftest import eventually
 from .others_webhook import others_webhook
 from .verbs import get, osm, stand_for_mesh
 

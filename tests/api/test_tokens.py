@@ -18,6 +18,7 @@ from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Fault, FaultProxy
 from tests.mesh.pod_volume import Volume, has_certificate
 from tests.mesh.serving import Serving
+from tests.waiting import eventually
 
 from osm.core.model.identity import Identity, ProxyIdentity, token_audience
 from osm.kubernetes.api_server import ApiServer
@@ -32,7 +33,6 @@ from osm.kubernetes.token_review import (
 from osm.ports import Unproven
 from osm.testing.builders import pod, service
 
-from .conftest import eventually
 from .pod_tokens import AUDIENCE, Pods
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fault_proxy import Asked, Fault, FaultProxy
+from tests.waiting import eventually
 
 from osm.kubernetes.api_server import ApiServer
 
-from .conftest import eventually
 from .watching import Copy, watching
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]

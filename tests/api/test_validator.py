@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.api.manifest import Key
 from osm.core.install.names import VALIDATOR_SERVICE
@@ -13,7 +14,6 @@ from osm.core.model.groups import POLICY
 
 from .admitted import admitted, ingress
 from .admitting import Admitting, Json
-from .conftest import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.kubernetes.control_plane import ControlPlane, control_plane
 from tests.kubernetes.fault_proxy import Fault, FaultProxy
+from tests.waiting import eventually
 
-from .conftest import eventually
 from .watching import Copy, in_the_cluster, watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.api.kubernetes import Namespace
 from osm.kubernetes.admission import Allowed
@@ -13,7 +14,6 @@ from osm.kubernetes.api_server import Status
 
 from .admitted import admitted, is_injected, names, pod
 from .admitting import ENABLED, INJECTION, MONITORED_BY, Admitting
-from .conftest import eventually
 from .others_webhook import others_webhook
 from .watching import watching
 

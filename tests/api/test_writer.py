@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.kubernetes.control_plane import ControlPlane
+from tests.waiting import eventually
 
 from osm.core.install.labels import selecting
 from osm.core.install.manifests import manifests
@@ -22,7 +23,6 @@ from osm.kubernetes.api_server import ApiServer
 from osm.kubernetes.lease import LeaseTimes
 from osm.runtime.writer import WriterInputs, write_while_leading
 
-from .conftest import eventually
 from .keeping import found, running
 from .statuses import apply, define, finding, read, said, split
 from .test_status import BAD, GOOD

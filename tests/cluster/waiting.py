@@ -1,20 +1,7 @@
-"""Waiting for what comes in a moment."""
+"""Waiting on a cluster: what is asked for costs a command, and comes after seconds."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from functools import partial
 
+from tests import waiting
 
-async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 30.0
-) -> float:
-    """Wait until a condition holds; returns how long that took in seconds."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    while True:
-        holds = condition()
-        if isinstance(holds, Awaitable):
-            holds = await holds
-        if holds:
-            return loop.time() - started
-        assert loop.time() - started < within, f"not within {within} s: {what}"
-        await asyncio.sleep(0.2)
+eventually = partial(waiting.eventually, within=30.0, every=0.2)

@@ -60,6 +60,7 @@ export function mesh(rest: Partial<MeshView> = {}): MeshView {
     findings: [],
     push: { trigger: "", compile_ms: 0, deliver_ms: 0, resources: 0, pushes: 0 },
     counters: [],
+    replicas: [],
     ...rest,
   };
 }

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.cluster.cast import run_puppet, written
 from tests.cluster.load import Load
 from tests.cluster.mesh import OSM, Mesh
 from tests.cluster.pods import apply, ready
+from tests.cluster.waiting import eventually
 from tests.kubernetes.former_osm.installation import install_former
 from tests.kubernetes.node import Node, running_node
 
@@ -131,12 +133,15 @@ class Stage:
     # --- load
 
     async def send(self, age: str) -> None:
-        """Have pods send from now on, which get the proxies that their namespace gives now."""
+        """Have pods send from now on, which get the proxies that their namespace gives now; returns when
+        their requests are answered: the first ones of OSM's proxies are not.
+        """
         for kind in URLS:
             name = f"{age}-{kind}"
             await apply(self.node, written(load_pod(age, kind, RATE)), CLIENT)
             await ready(self.node, CLIENT, f"pod={name}")
-            self._loads[name] = Load(self.node, CLIENT, name)
+            self._loads[name] = load = Load(self.node, CLIENT, name)
+            await eventually(partial(_is_steady, load), f"{name} is answered")
 
     async def stop(self, *names: str) -> None:
         """Delete pods of the callers' namespace."""
@@ -163,6 +168,14 @@ class Stage:
         """When what failed, for people."""
         found = [f"{name}:\n{await load.failures()}" for name, load in self._loads.items()]
         return "\n".join(found)
+
+
+async def _is_steady(load: Load) -> bool:
+    """Whether all requests of three seconds are answered."""
+    before = await load.counts()
+    await asyncio.sleep(3)
+    after = await load.counts()
+    return after.ok > before.ok and after.failed == before.failed
 
 
 def _age(pod: Mapping[str, Any]) -> str:

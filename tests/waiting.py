@@ -1,0 +1,24 @@
+"""Waiting for what comes in a moment."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+async def eventually(
+    condition: Callable[[], bool | Awaitable[bool]],
+    what: str,
+    *,
+    within: float = 15.0,
+    every: float = 0.05,
+) -> float:
+    """Wait until a condition holds, and ask for it now and then; returns how long that took. In seconds."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while True:
+        holds = condition()
+        if isinstance(holds, Awaitable):
+            holds = await holds
+        if holds:
+            return loop.time() - started
+        assert loop.time() - started < within, f"not within {within} s: {what}"
+        await asyncio.sleep(every)
