@@ -86,6 +86,7 @@ async def test_a_status_follows_findings_and_generations(
         await eventually(lambda: has(BAD, 1, 2), "bad")
         await apply(cluster, namespace, split(backend="cart-v2"))
         await eventually(lambda: has(BAD, 2, 3), "the next generation")
+        await asyncio.sleep(1)  # conditions tell whole seconds
         running.findings = []
         await eventually(lambda: has(GOOD, 2, 4), "good again")
         last = (await read(cluster, namespace))["status"]["conditions"]
