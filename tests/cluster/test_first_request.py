@@ -20,17 +20,18 @@ async def test_the_first_request_comes_within_a_minute(
 ) -> None:
     started = time.monotonic()
     await mesh.join(namespace)
-    await apply(node, app("web", "python", "-m", "http.server", "80", port=80), namespace)
+    await apply(
+        node, app("web", "python", "-m", "osm.testing.puppet", "8000", port=8000), namespace
+    )
     await apply(node, app("caller", "sleep", "3600"), namespace)
     for name in ("web", "caller"):
         (pod,) = await ready(node, namespace, f"app={name}")
         assert "envoy" in {each["name"] for each in pod["spec"]["initContainers"]}
 
     async def answered() -> bool:
-        ask = ("curl", "-s", "-o", "/dev/null", "-D", "-", "http://web/")
-        return "x-envoy-upstream-service-time" in await run_in_pod(
-            node, namespace, "deployment/caller", *ask
-        )
+        ask = ("curl", "-s", "http://web:8000/")
+        said = await run_in_pod(node, namespace, "deployment/caller", *ask)
+        return f"URI=spiffe://cluster.local/ns/{namespace}/sa/default" in said
 
     await eventually(answered, "a request goes through both proxies", within=WITHIN_S)
     took = mesh.installed_in_s + time.monotonic() - started
