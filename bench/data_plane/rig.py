@@ -13,7 +13,7 @@ from bench.data_plane.minimal import Json, Plan, Sides
 from bench.data_plane.processes import Processes, output_of
 from bench.kernel import cpu_ns
 from osm.local.proxy import ask_admin, envoy_binary
-from osm.runtime.proxy_files import ENVOY_ARGUMENTS
+from osm.runtime.proxy_files import envoy_arguments
 
 AUTHORITY = "shop.shop"
 APPLICATION = ("127.92.254.1", 8000)
@@ -86,7 +86,7 @@ class Rig:
         for side, bootstrap in (("client", sides.client), ("server", sides.server)):
             file = plan.directory / f"{side}.json"
             file.write_text(json.dumps(bootstrap))
-            commands.append(("-c", str(file), *ENVOY_ARGUMENTS))
+            commands.append(("-c", str(file), *envoy_arguments("error")))
         return await self._start(plan, commands, ())
 
     async def start_ours(self, plan: Plan) -> Pair:

@@ -39,7 +39,7 @@ from osm.issuers.tresor import Tresor
 from osm.kit.clock import SystemClock
 from osm.local.proxy import ADMIN_SOCKET, envoy_binary
 from osm.ports import KeyPair
-from osm.runtime.proxy_files import ENVOY_ARGUMENTS
+from osm.runtime.proxy_files import envoy_arguments
 from osm.telemetry.control_plane import ControlPlaneMetrics
 from osm.testing.builders import LOCAL, Part, manifests
 
@@ -188,7 +188,7 @@ class Serving:
             (directory / file).write_text(text)
         with (directory / "envoy.log").open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *through, envoy_binary(), "-c", directory / "envoy.json", *ENVOY_ARGUMENTS,
+                *through, envoy_binary(), "-c", directory / "envoy.json", *envoy_arguments("error"),
                 stdout=output, stderr=output,
             )  # fmt: skip
         try:

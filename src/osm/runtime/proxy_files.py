@@ -28,9 +28,6 @@ def envoy_arguments(log_level: str) -> tuple[str, ...]:
     return proxy_arguments(log_level, threads=1)
 
 
-ENVOY_ARGUMENTS = envoy_arguments("error")
-
-
 class ProxyFiles:
     """Writes and renews the files of every proxy of this machine."""
 

@@ -40,14 +40,3 @@ def parse_duration(text: str) -> int:
     if total > _GREATEST:
         raise ValueError(f"{text!r} is longer than 292 years")
     return sign * total
-
-
-def format_duration(nanoseconds: int) -> str:
-    """Write a duration in the largest units that keep it exact, for instance `1h30m`."""
-    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    parts = []
-    for unit in ("h", "m", "s", "ms", "us", "ns"):
-        count, rest = divmod(rest, _UNITS[unit])
-        if count:
-            parts.append(f"{count}{unit}")
-    return sign + "".join(parts) if parts else "0s"
