@@ -16,9 +16,13 @@ from osm.kubernetes.check_facts import control_planes
 from osm.kubernetes.failure import explain
 from osm.kubernetes.installing import Installer, foreign
 from osm.kubernetes.resources import Ref, ref_of
-from osm.kubernetes.rollout import NotInTime, wait_ready
+from osm.kubernetes.rollout import NotInTime, wait_admitted, wait_ready
 
 _AWAITED = ("Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+_NOT_ADMITTED = (
+    "The API server does not reach the mesh's webhooks yet. Until it does, it refuses pods and policies "
+    "of the mesh; `osm check --wait 1m` waits for it."
+)
 
 
 async def install(
@@ -40,6 +44,7 @@ async def install(
             await _write(installer, order)
             if wait:
                 await wait_ready(objects, awaited(order), limit_s=timeout, progress=progress)
+                await _admits(objects, order)
     except (OsmError, Status, Unreachable, asyncio.CancelledError) as error:
         if isinstance(error, NotInTime):
             await print_pods(objects, order.installation.namespace, {APP_LABEL: CONTROLLER})
@@ -48,6 +53,13 @@ async def install(
             await installer.undo()
         raise _told(error, atomic=atomic) from error
     await installer.remember(order.record)
+
+
+async def _admits(objects: Objects, order: Order) -> None:
+    """What people write right after this is judged by the mesh's webhooks."""
+    (config,) = (each for each in order.documents if each["kind"] == "MeshConfig")
+    if not await wait_admitted(objects, ref_of(config)):
+        click.echo(_NOT_ADMITTED, err=True)
 
 
 def awaited(order: Order) -> list[Ref]:

@@ -137,13 +137,14 @@ class Objects:
         except Status as error:
             raise explain(error) from error
 
-    async def merge(self, ref: Ref, patch: Mapping[str, Any]) -> bool:
+    async def merge(self, ref: Ref, patch: Mapping[str, Any], *, dry_run: bool = False) -> bool:
         """Change some fields, or with None remove them; False when there is no such object."""
         path = await self.resources.path(ref)
+        parameters = {"fieldManager": FIELD_MANAGER}
+        if dry_run:
+            parameters["dryRun"] = "All"
         try:
-            await self.server.request(
-                "PATCH", path, {"fieldManager": FIELD_MANAGER}, patch, content_type=_MERGE
-            )
+            await self.server.request("PATCH", path, parameters, patch, content_type=_MERGE)
         except Status as error:
             if error.code == 404:
                 return False

@@ -16,6 +16,8 @@ Progress = Callable[[str, str, str], None]
 """Told of each step: its name, its state (`starting`, `ready` or `failed`), and a few words or nothing."""
 
 EVERY_S = 1.0
+ADMITTED_WITHIN_S = 10.0
+ADMITTED_EVERY_S = 0.3
 _EVENTS = 10
 
 
@@ -48,6 +50,27 @@ async def wait_ready(
         for ref, why in waiting.items():
             progress(str(ref), "failed", why)
         raise NotInTime(_late(waiting, limit_s)) from None
+
+
+async def wait_admitted(objects: Objects, ref: Ref) -> bool:
+    """Wait until the API server reaches the webhook that judges an object, by changing nothing of it: a
+    Service leads to its pods a moment after they are ready. False when that took longer than 10 s.
+    """
+    try:
+        async with asyncio.timeout(ADMITTED_WITHIN_S):
+            while not await _is_admitted(objects, ref):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(ADMITTED_EVERY_S)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _is_admitted(objects: Objects, ref: Ref) -> bool:
+    try:
+        await objects.merge(ref, {}, dry_run=True)
+    except (PlatformError, Unreachable):
+        return False
+    return True
 
 
 async def wait_gone(objects: Objects, refs: Sequence[Ref], *, limit_s: float) -> None:
