@@ -11,6 +11,9 @@ from tests.kubernetes.control_plane import ControlPlane
 
 from osm.core.install.names import INJECTOR_SERVICE, VALIDATOR_SERVICE
 from osm.kubernetes.api_server import ApiServer
+from osm.kubernetes.apply import Objects
+from osm.kubernetes.resources import Ref
+from osm.kubernetes.rollout import wait_admitted
 
 from .admitted import admitted, ingress, is_injected, pod
 from .admitting import Admitting, new_root
@@ -61,6 +64,28 @@ async def test_without_validator_what_is_there_can_go(mesh: Admitting) -> None:
         await mesh.cluster.kubectl("delete", "ingressbackend", "one", "-n", namespace)
         await mesh.create(namespace, pod("another"))
         await mesh.cluster.kubectl("delete", "namespace", namespace, "--timeout=50s")
+
+
+async def test_an_installation_waits_until_its_validator_is_reached(mesh: Admitting) -> None:
+    own = mesh.installation.namespace
+    config = Ref("config.openservicemesh.io/v1alpha2", "MeshConfig", "osm-mesh-config", own)
+    document = {
+        "apiVersion": config.api_version,
+        "kind": config.kind,
+        "metadata": {"name": config.name},
+        "spec": {},
+    }
+    await mesh.create(own, document)
+    server = ApiServer.open(mesh.cluster.kubeconfig)
+    try:
+        async with mesh.without(VALIDATOR_SERVICE):
+            waiting = asyncio.create_task(wait_admitted(Objects(server), config))
+            await asyncio.sleep(2)
+            assert not waiting.done()
+        assert await waiting
+    finally:
+        await server.close()
+    await mesh.cluster.kubectl("delete", "meshconfig", config.name, "-n", own)
 
 
 async def test_a_webhook_that_hangs_costs_no_more_than_its_time_limit(mesh: Admitting) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import click
 
+from osm.cli.install_options import warn
 from osm.cli.install_order import Order
 from osm.cli.install_progress import print_pods, shown_progress
 from osm.core.install import single_mesh
@@ -15,13 +16,13 @@ from osm.kubernetes.apply import Objects
 from osm.kubernetes.check_facts import control_planes
 from osm.kubernetes.failure import explain
 from osm.kubernetes.installing import Installer, foreign
-from osm.kubernetes.resources import Ref, ref_of
-from osm.kubernetes.rollout import NotInTime, wait_admitted, wait_ready
+from osm.kubernetes.resources import ref_of
+from osm.kubernetes.rollout import NotInTime, Progress, wait_admitted, wait_ready
 
 _AWAITED = ("Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _NOT_ADMITTED = (
-    "The API server does not reach the mesh's webhooks yet. Until it does, it refuses pods and policies "
-    "of the mesh; `osm check --wait 1m` waits for it."
+    "the API server does not reach the mesh's webhooks yet: until it does, it refuses pods and policies "
+    "of the mesh. If that lasts, look at Service osm-validator, and at what may keep the API server from it."
 )
 
 
@@ -43,8 +44,7 @@ async def install(
             installer.progress = progress
             await _write(installer, order)
             if wait:
-                await wait_ready(objects, awaited(order), limit_s=timeout, progress=progress)
-                await _admits(objects, order)
+                await wait_for_mesh(objects, order, timeout=timeout, progress=progress)
     except (OsmError, Status, Unreachable, asyncio.CancelledError) as error:
         if isinstance(error, NotInTime):
             await print_pods(objects, order.installation.namespace, {APP_LABEL: CONTROLLER})
@@ -55,16 +55,15 @@ async def install(
     await installer.remember(order.record)
 
 
-async def _admits(objects: Objects, order: Order) -> None:
-    """What people write right after this is judged by the mesh's webhooks."""
+async def wait_for_mesh(
+    objects: Objects, order: Order, *, timeout: float, progress: Progress
+) -> None:
+    """Wait until pods can be in the mesh, and what people write next is judged. Raises `NotInTime`."""
+    refs = [ref_of(each) for each in order.documents if each["kind"] in _AWAITED]
+    await wait_ready(objects, refs, limit_s=timeout, progress=progress)
     (config,) = (each for each in order.documents if each["kind"] == "MeshConfig")
     if not await wait_admitted(objects, ref_of(config)):
-        click.echo(_NOT_ADMITTED, err=True)
-
-
-def awaited(order: Order) -> list[Ref]:
-    """What must be ready before pods can be in the mesh."""
-    return [ref_of(each) for each in order.documents if each["kind"] in _AWAITED]
+        warn(_NOT_ADMITTED)
 
 
 async def _write(installer: Installer, order: Order) -> None:

@@ -8,7 +8,7 @@ from osm.cli.cluster_options import DEFAULT_OSM_NAMESPACE
 from osm.cli.install_options import Given, warn
 from osm.cli.install_order import Order, order_of
 from osm.cli.install_progress import print_pods, shown_progress
-from osm.cli.install_run import awaited
+from osm.cli.install_run import wait_for_mesh
 from osm.cli.object_diff import print_changes
 from osm.cli.render import one_line
 from osm.core.api.membership import gives_proxies, is_taken_over
@@ -21,7 +21,7 @@ from osm.kubernetes.check_facts import control_planes
 from osm.kubernetes.installing import Installer
 from osm.kubernetes.mesh_facts import mesh_namespaces
 from osm.kubernetes.resources import Ref
-from osm.kubernetes.rollout import NotInTime, wait_ready
+from osm.kubernetes.rollout import NotInTime
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -55,8 +55,7 @@ async def upgrade(server: ApiServer, asked: Asked) -> Installation:
             await installer.define()
             await installer.write(order.documents)
             if asked.wait:
-                refs = awaited(order)
-                await wait_ready(objects, refs, limit_s=asked.timeout, progress=progress)
+                await wait_for_mesh(objects, order, timeout=asked.timeout, progress=progress)
     except NotInTime as late:
         await print_pods(objects, plane.installation.namespace, {APP_LABEL: CONTROLLER})
         late.hint = (

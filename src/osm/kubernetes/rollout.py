@@ -18,6 +18,8 @@ Progress = Callable[[str, str, str], None]
 EVERY_S = 1.0
 ADMITTED_WITHIN_S = 10.0
 ADMITTED_EVERY_S = 0.3
+NOT_REACHED = "failed calling webhook"
+"""What an API server says of a webhook that does not answer."""
 _EVENTS = 10
 
 
@@ -58,19 +60,22 @@ async def wait_admitted(objects: Objects, ref: Ref) -> bool:
     """
     try:
         async with asyncio.timeout(ADMITTED_WITHIN_S):
-            while not await _is_admitted(objects, ref):  # noqa: ASYNC110 - nobody tells
+            while await _goes_unjudged(objects, ref):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(ADMITTED_EVERY_S)
     except TimeoutError:
         return False
     return True
 
 
-async def _is_admitted(objects: Objects, ref: Ref) -> bool:
+async def _goes_unjudged(objects: Objects, ref: Ref) -> bool:
+    """Whoever refuses it for another reason has been reached, or will not let us ask."""
     try:
         await objects.merge(ref, {}, dry_run=True)
-    except (PlatformError, Unreachable):
-        return False
-    return True
+    except PlatformError as error:
+        return NOT_REACHED in error.message
+    except Unreachable:
+        return True
+    return False
 
 
 async def wait_gone(objects: Objects, refs: Sequence[Ref], *, limit_s: float) -> None:
