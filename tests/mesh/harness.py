@@ -3,13 +3,14 @@
 import asyncio
 import json
 import textwrap
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import eventually
 
 from osm.ads.control_plane import ControlPlane
 from osm.local.runtime_directory import mesh_directory
@@ -146,15 +147,7 @@ class MeshUnderTest:
         self, condition: Callable[[], bool | Awaitable[bool]], what: str, *, within: float = 10.0
     ) -> float:
         """Wait until a condition holds; returns how long that took in seconds."""
-        started = time.monotonic()
-        while True:
-            value = condition()
-            if isinstance(value, Awaitable):
-                value = await value
-            if value:
-                return time.monotonic() - started
-            assert time.monotonic() - started < within, f"not within {within} s: {what}"
-            await asyncio.sleep(0.02)
+        return await eventually(condition, what, within=within, every=0.02)
 
     async def wait_ready(self, count: int, *, within: float = START_LIMIT_S) -> None:
         """Wait until so many workloads are ready, everybody knows it, and every proxy is in sync."""

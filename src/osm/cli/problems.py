@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from osm.core.explain.view import MeshView
 from osm.core.model.origin import Severity
+from osm.core.status.refused import REFUSED
 
 _BAD_PHASES = ("unready", "restarting", "failed")
-_REFUSED = "OSM902"
 _NAMED = 3
 
 
@@ -17,7 +17,7 @@ def problems(view: MeshView) -> tuple[str, ...]:
 
 def _findings(view: MeshView) -> Iterator[str]:
     # The lines about proxies say what findings of refusals do, and more.
-    told = {_REFUSED} if any(k.refuses for proxy in view.proxies for k in proxy.types) else set()
+    told = {REFUSED} if any(k.refuses for proxy in view.proxies for k in proxy.types) else set()
     for each in view.findings:
         if each.severity == Severity.ERROR and each.code not in told:
             yield str(each)

@@ -20,6 +20,8 @@ from osm.kubernetes.kubeconfig import choose_cluster
 REQUEST_LIMIT_S = 30.0
 SWITCHING = 101
 JSON = "application/json"
+APPLY = "application/apply-patch+yaml"  # JSON is YAML
+MERGE = "application/merge-patch+json"
 PING_S = 20.0
 """So that nobody on the way takes a silent WebSocket for a dead one."""
 MESSAGE_LIMIT = 1024 * 1024

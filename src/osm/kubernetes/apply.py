@@ -11,14 +11,12 @@ from typing import Any, Literal
 import msgspec
 
 from osm.errors import PlatformError
-from osm.kubernetes.api_server import ApiServer, Status
+from osm.kubernetes.api_server import APPLY, MERGE, ApiServer, Status
 from osm.kubernetes.failure import explain
 from osm.kubernetes.resources import Ref, Resources, ref_of
 from osm.kubernetes.writing import FIELD_MANAGER as CONTROLLER_MANAGER
 
 FIELD_MANAGER = "osm"
-_APPLY = "application/apply-patch+yaml"
-_MERGE = "application/merge-patch+json"
 _PAGE = "500"
 
 Document = dict[str, Any]
@@ -104,7 +102,7 @@ class Objects:
         if dry_run:
             parameters["dryRun"] = "All"
         path = await self.resources.path(ref)
-        return _decoded(await self.server.request("PATCH", path, parameters, document, _APPLY))
+        return _decoded(await self.server.request("PATCH", path, parameters, document, APPLY))
 
     async def own(self, ref: Ref, fields: Document, manager: str) -> None:
         """Make fields of an object belong to a field manager, whoever else has them."""
@@ -112,7 +110,7 @@ class Objects:
         parameters = {"fieldManager": manager, "force": "true"}
         path = await self.resources.path(ref)
         try:
-            await self.server.request("PATCH", path, parameters, name | fields, _APPLY)
+            await self.server.request("PATCH", path, parameters, name | fields, APPLY)
         except Status as error:
             raise explain(error, str(ref)) from error
 
@@ -144,7 +142,7 @@ class Objects:
         if dry_run:
             parameters["dryRun"] = "All"
         try:
-            await self.server.request("PATCH", path, parameters, patch, content_type=_MERGE)
+            await self.server.request("PATCH", path, parameters, patch, content_type=MERGE)
         except Status as error:
             if error.code == 404:
                 return False

@@ -17,7 +17,7 @@ import structlog
 from osm.core.install.names import CONTROLLER
 from osm.kit.pace import Pace
 from osm.kit.work_queue import Again, WorkQueue
-from osm.kubernetes.api_server import Status
+from osm.kubernetes.api_server import MERGE, Status
 from osm.kubernetes.writing import (
     CONFLICT,
     FAILURES,
@@ -29,7 +29,6 @@ from osm.kubernetes.writing import (
 
 log = structlog.get_logger("osm.kubernetes")
 
-MERGE = "application/merge-patch+json"
 NOTE_LIMIT = 1024
 NAME_LIMIT = 230
 """Of an object's name, as a part of its Event's."""

@@ -218,7 +218,8 @@ class Reflector:
         token = ""
         while True:
             parameters = {"limit": str(PAGE), **self._selector}
-            parameters |= {"continue": token} if token else {}
+            if token:
+                parameters["continue"] = token
             page = decoded(await self._server.get(self.resource.path, **parameters), Page)
             for item in page.items:
                 meta = msgspec.json.decode(item, type=Object).metadata

@@ -1,10 +1,10 @@
 """What the proxies of each replica refuse, told to the replica that writes: by a ConfigMap.
 
 It has a key for each replica whose proxies refuse something. Such a replica writes its key anew every
-few seconds, and one that does not any more counts for nothing after `LASTS_S`, by the clock of the one
-who reads. Where nothing is refused nothing is written. Who leads makes the ConfigMap, reads it every
-two seconds (a watch could be dead without a word, and then nobody would seem to be there), and removes
-the keys of those who have gone.
+few seconds, and one that does not any more counts for nothing after `RefusalTimes.lasts_s`, by the
+clock of the one who reads. Where nothing is refused nothing is written. Who leads makes the ConfigMap,
+reads it every two seconds (a watch could be dead without a word, and then nobody would seem to be
+there), and removes the keys of those who have gone.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from osm.core.install.names import Installation
 from osm.core.status.refused import RefusedObject, Told, decoded, encoded
 from osm.kit.backoff import Backoff
 from osm.kit.work_queue import Again, WorkQueue
-from osm.kubernetes.api_server import ApiServer, Status
+from osm.kubernetes.api_server import MERGE, ApiServer, Status
 from osm.kubernetes.lease import since_boot_s
 from osm.kubernetes.writing import (
     CONFLICT,
@@ -30,7 +30,6 @@ from osm.kubernetes.writing import (
     server_side_apply,
 )
 
-MERGE = "application/merge-patch+json"
 WHAT = "what proxies refuse"
 TOO_MANY = 429
 

@@ -8,12 +8,11 @@ import structlog
 
 from osm.errors import ConfigError
 from osm.kit.work_queue import Again
-from osm.kubernetes.api_server import JSON, Status, Unreachable
+from osm.kubernetes.api_server import APPLY, JSON, Status, Unreachable
 
 log = structlog.get_logger("osm.kubernetes")
 
 FIELD_MANAGER = "osm-controller"
-APPLY = "application/apply-patch+yaml"  # JSON is YAML
 CONFLICT = 409
 NOT_FOUND = 404
 FORBIDDEN_PAUSE_S = 30.0
