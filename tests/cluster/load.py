@@ -39,6 +39,13 @@ class Load:
         text = await logs(self._node, self._namespace, self.name, container="load")
         return "\n".join(line for line in text.splitlines() if not line.startswith("{"))
 
+    async def refused(self) -> str:
+        """What its proxy says of requests that were answered with 503, the last ones."""
+        text = await logs(self._node, self._namespace, self.name, container="envoy")
+        return "\n".join(
+            [line for line in text.splitlines() if '"503"' in line or ":503," in line][-10:]
+        )
+
 
 @asynccontextmanager
 async def load(

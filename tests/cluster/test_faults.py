@@ -80,7 +80,7 @@ async def stays_closed(node: Node, namespace: str) -> None:
     assert await pods(node, namespace, "app=late") == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_the_api_server_is_away_for_two_minutes(node: Node, mesh: Mesh, meshed: str) -> None:
     url = await serve(node, meshed)
     async with load(node, meshed, url, rate=RATE) as sender:
@@ -95,7 +95,7 @@ async def test_the_api_server_is_away_for_two_minutes(node: Node, mesh: Mesh, me
         async def nodes_are_ready() -> bool:
             return " Ready" in await node.kubectl("get", "nodes", "--no-headers")
 
-        await eventually(nodes_are_ready, "the cluster knows its node again", within=60)
+        await eventually(nodes_are_ready, "the cluster knows its node again", within=240)
         await asyncio.sleep(5)
         counts = await sender.counts()
         none_failed(counts, before + RATE * AWAY_S // 2)

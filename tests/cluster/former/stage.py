@@ -166,8 +166,11 @@ class Stage:
 
     async def failures(self) -> str:
         """When what failed, for people."""
-        found = [f"{name}:\n{await load.failures()}" for name, load in self._loads.items()]
-        return "\n".join(found)
+        said = [
+            f"{name}:\n{await load.failures()}\n{await load.refused()}"
+            for name, load in self._loads.items()
+        ]
+        return "\n".join(said)
 
 
 async def _is_steady(load: Load) -> bool:

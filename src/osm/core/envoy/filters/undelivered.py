@@ -19,7 +19,10 @@ from osm._envoy.envoy.extensions.retry.host.previous_hosts.v3 import previous_ho
 UNDELIVERED = "x-osm-undelivered"
 _NOT_CONNECTED = "UF"
 """Envoy's flag of a request for which no connection could be made."""
-_TRIES = 2
+_RETRIES = 4
+"""With the waits between them a quarter of a second on average: until callers have heard of pods that end,
+also when half of all do so at once.
+"""
 _PICKS = 5
 """How often a host is picked anew that had this request already."""
 
@@ -41,7 +44,7 @@ def safe_retries() -> route_components_pb2.RetryPolicy:
     """
     policy = route_components_pb2.RetryPolicy(
         retry_on="connect-failure,refused-stream,reset-before-request,retriable-headers",
-        num_retries=UInt32Value(value=_TRIES),
+        num_retries=UInt32Value(value=_RETRIES),
         host_selection_retry_max_attempts=_PICKS,
     )
     policy.retriable_headers.add(name=UNDELIVERED, present_match=True)
