@@ -71,8 +71,8 @@ async def test_the_one_that_writes_dies_and_another_one_goes_on(
 async def all_answer(node: Node, namespace: str, pod: str, url: str, code: str) -> None:
     """Wait until a pod is answered so, of so many requests that every server has some."""
     seen: set[str] = set()
-    program = f"for i in {{1..{PROXIES * 8}}}; do curl -s -o /dev/null -w '%{{http_code}}\\n' {url}; done; true"
-    ask = ("bash", "-c", program)
+    asked = f"curl -s -o /dev/null -w '%{{http_code}}\\n' {url}"
+    ask = ("bash", "-c", f"for i in {{1..{PROXIES * 8}}}; do {asked}; done; true")
 
     async def do() -> bool:
         nonlocal seen
