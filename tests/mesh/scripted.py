@@ -26,7 +26,7 @@ from osm.core.model.origin import Origin
 from osm.core.model.workload import PipeAddress, SocketAddress
 from osm.core.xds import types
 from osm.core.xds.resource import Resource, encode_response, make_resource
-from osm.local.proxy import ADMIN_SOCKET, ask_admin, envoy_binary
+from osm.local.proxy import ADMIN_SOCKET, ask_admin, envoy_binary, is_ready
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 SOURCE = Observation(SourceLabels("default", "Deployment", "client", "client-0"))
@@ -274,7 +274,7 @@ async def scripted_envoy(
         )  # fmt: skip
     try:
         async with asyncio.timeout(20):
-            while not await _is_ready(directory):
+            while not await is_ready(directory):
                 assert process.returncode is None, (directory / "envoy.log").read_text()
                 await asyncio.sleep(0.02)
         yield bench
@@ -286,12 +286,6 @@ async def scripted_envoy(
         await bench.script.stop()
         for server in servers:
             server.close()
-
-
-async def _is_ready(directory: Path) -> bool:
-    with suppress(OSError, TimeoutError):
-        return (await ask_admin(directory, "/ready"))[0] == 200
-    return False
 
 
 def _bootstrap(directory: Path) -> str:

@@ -13,8 +13,9 @@ from unittest.mock import ANY
 import msgspec
 import pytest
 import yaml
+from tests.waiting import eventually
 
-from osm.local.proxy import ask_admin
+from osm.local.proxy import is_ready
 from osm.testing.builders import (
     LOCAL,
     Part,
@@ -111,11 +112,8 @@ async def _application(directory: Path, gateway: str, *parts: Part) -> AsyncIter
     proxy.mkdir()
     through = (sys.executable, "-m", "tests.mesh.beyond", str(proxy))
     async with serving.running(), serving.envoy("client", proxy, through=through):
-        async with asyncio.timeout(PATIENCE_S):
-            while not (proxy / SOCKET).exists():  # noqa: ASYNC110 - a file's beginning is polled
-                await asyncio.sleep(0.02)
-            while (await ask_admin(proxy, "/ready"))[0] != 200:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await eventually((proxy / SOCKET).exists, "the program takes commands", within=PATIENCE_S)
+        await eventually(partial(is_ready, proxy), "its proxy listens", within=PATIENCE_S)
         yield Application(proxy, serving)
 
 
