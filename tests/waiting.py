@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 
 async def eventually(
@@ -22,3 +23,13 @@ async def eventually(
             return loop.time() - started
         assert loop.time() - started < within, f"not within {within} s: {what}"
         await asyncio.sleep(every)
+
+
+async def listens(path: Path) -> bool:
+    """Whether a server accepts connections at a unix socket: the file is there a moment before."""
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.waiting import listens
 
 from osm.local.proxy import envoy_binary
 from osm.ports import KeyPair
@@ -169,7 +170,7 @@ async def former_http_server(
         )
         try:
             async with asyncio.timeout(20):
-                while not path.exists():
+                while not await listens(path):
                     assert process.returncode is None, "Envoy has refused its configuration"
                     await asyncio.sleep(0.02)
             yield

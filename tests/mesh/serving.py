@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 from prometheus_client import CollectorRegistry, generate_latest
 from tests.unit.xds.world import Client
+from tests.waiting import listens
 
 from osm._envoy.envoy.service.discovery.v3 import discovery_pb2
 from osm.ads.control_plane import ControlPlane
@@ -193,7 +194,7 @@ class Serving:
             )  # fmt: skip
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not (directory / ADMIN_SOCKET).exists():
+                while not await listens(directory / ADMIN_SOCKET):
                     assert process.returncode is None, (directory / "envoy.log").read_text()
                     await asyncio.sleep(0.02)
             yield directory
