@@ -240,6 +240,8 @@ def test_a_mistake_of_osm_itself_is_called_so(
 def follower(start_mesh: Callable[..., Mesh]) -> Iterator[subprocess.Popen[str]]:
     """A command that goes on until it is stopped, and has printed its first line."""
     mesh = start_mesh(api=TalkingMesh())
+    # Whoever started the tests in the background of a shell has them, and their children, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "osm", "logs", "bookbuyer", "-f", "--tail", "5"],
         env=os.environ | {"XDG_RUNTIME_DIR": str(mesh.root.parent)},
