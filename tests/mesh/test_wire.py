@@ -211,7 +211,9 @@ def _shake_hands(
     with socket.socket(socket.AF_UNIX) as raw:
         raw.settimeout(5)
         raw.connect(str(path))
-        with context.wrap_socket(raw, server_hostname="any.svc.cluster.local") as line:
+        with context.wrap_socket(
+            raw, server_hostname="any.svc.cluster.local", suppress_ragged_eofs=False
+        ) as line:
             if data:
                 line.sendall(data)
                 line.recv(1)
