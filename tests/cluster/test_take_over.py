@@ -14,13 +14,15 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 from tests.cluster.former.scene import CALLERS, CLIENT, SERVER, WEB_HOST, WIRE_HOST, WIRE_PORT
-from tests.cluster.former.stage import ALL, Stage, Step, next_mesh, stage_on_own_node
+from tests.cluster.former.stage import ALL, RATE, Stage, Step, next_mesh, stage_on_own_node
 from tests.cluster.state import state_of
 from tests.cluster.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 WITHIN_S = 30.0
 """OSM tells its proxies of a change seconds later: it waits for more to come."""
+NEWS_S = 1.0
+"""Until callers have heard of a server that ends, on a busy machine."""
 REQUESTS = 60
 MAY = {
     "caller": (False, True, True),
@@ -115,7 +117,9 @@ async def _servers_mixed(stage: Stage, step: Step) -> None:
 
 
 async def _servers_restarted(stage: Stage, step: Step, age: str, *, within: slice = ALL) -> None:
-    """As the plan does it. Callers with new proxies lose nothing, whichever proxies come and go."""
+    """As the plan does it. By HTTP callers with new proxies lose nothing, whichever proxies come and go.
+    A TCP connection may end with the server that it reached: nobody can do again what it has begun.
+    """
     await stage.mark()
     await stage.follow(step, within=within)
     proxies = await stage.proxies(SERVER, "app=server")
@@ -123,8 +127,9 @@ async def _servers_restarted(stage: Stage, step: Step, age: str, *, within: slic
     for caller in ("old-caller", "caller"):
         await _reaches(stage, caller, frozenset(proxies))
     await _calls(stage, *CALLERS, "old-caller", "old-visitor", "old-stranger")
-    lost = {name: n for name, n in (await stage.lost()).items() if name.startswith("new-")}
-    assert lost == {}, f"while servers got {age} proxies"
+    lost = await stage.lost()
+    assert not lost.get("new-http"), f"while servers got {age} proxies"
+    assert lost.get("new-wire", 0) <= RATE * NEWS_S, f"while servers got {age} proxies"
 
 
 async def _former_removed(stage: Stage, plan: dict[str, Step]) -> None:

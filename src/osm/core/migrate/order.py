@@ -1,6 +1,7 @@
 """In which order namespaces are taken over: those that call before those that are called.
 
-While servers start anew, old callers lose a few requests, as they do with OSM; new callers lose none.
+While servers start anew, old callers lose a few requests, as they do with OSM; new callers lose none
+by HTTP.
 """
 
 from collections.abc import Iterable, Sequence
