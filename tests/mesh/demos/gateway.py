@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import listens
+
 from osm.local.proxy import envoy_binary
 from osm.ports import KeyPair
 
@@ -26,7 +28,7 @@ async def gateway(directory: Path, port: int, tls: dict[str, Any] | None) -> Asy
     )
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not await _listens(socket):
+            while not await listens(socket):
                 assert process.returncode is None, (directory / "envoy.log").read_text()
                 await asyncio.sleep(0.02)
         yield socket
@@ -35,15 +37,6 @@ async def gateway(directory: Path, port: int, tls: dict[str, Any] | None) -> Asy
             process.terminate()
         await process.wait()
         socket.unlink(missing_ok=True)
-
-
-async def _listens(socket: Path) -> bool:
-    try:
-        _, writer = await asyncio.open_unix_connection(socket)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def verifying(bundle: bytes, pair: KeyPair, server_name: str) -> dict[str, Any]:

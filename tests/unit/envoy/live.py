@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from google.protobuf import json_format
 from tests.unit.envoy.static import Manager
+from tests.waiting import listens
 
 from osm._envoy.envoy.config.bootstrap.v3 import bootstrap_pb2
 from osm._envoy.envoy.config.listener.v3 import listener_components_pb2
@@ -63,7 +64,7 @@ async def live_envoy(
     )
     try:
         async with asyncio.timeout(20):
-            while not await _answers(socket):
+            while not await listens(socket):
                 assert process.returncode is None, "Envoy has refused its configuration"
                 await asyncio.sleep(0.01)
         yield LiveEnvoy(socket)
@@ -71,15 +72,6 @@ async def live_envoy(
         if process.returncode is None:
             process.terminate()
         await process.wait()
-
-
-async def _answers(socket: Path) -> bool:
-    try:
-        _, writer = await asyncio.open_unix_connection(socket)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def _static(
