@@ -43,6 +43,6 @@ async def proxy(cluster: ControlPlane) -> AsyncIterator[FaultProxy]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def namespace(cluster: ControlPlane) -> AsyncIterator[str]:
     name = f"t-{uuid.uuid4().hex[:8]}"
-    await cluster.kubectl("create", "namespace", name)
+    await cluster.make_namespace(name)
     yield name
     await cluster.kubectl("delete", "namespace", name, "--wait=false")

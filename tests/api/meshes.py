@@ -38,7 +38,7 @@ async def standing_mesh(cluster: ControlPlane, node: Kubelet) -> AsyncIterator[s
         9095: build_app(api, access=LoopbackAccess(0)),
         9091: build_public_app(CollectorRegistry(), lambda: ""),
     }
-    await cluster.kubectl("create", "namespace", name)
+    await cluster.make_namespace(name)
     await stand_for_mesh(cluster, name, name)
     labels = {"app": "osm-controller"}
     containers = ("osm-controller",)

@@ -67,7 +67,7 @@ async def test_before_an_installation_rights_names_and_meshes_are_looked_at(
         "names-are-free": "ok",
         "stored-versions-known": "ok",
     }
-    await cluster_.kubectl("create", "namespace", "poor")
+    await cluster_.make_namespace("poor")
     poor = await osm(
         cluster_, "check", "--pre", "-o", "json", kubeconfig=await nobody_special(cluster_, "poor")
     )
@@ -128,7 +128,7 @@ async def test_a_mesh_that_runs_passes_and_what_is_spoiled_is_found(
         }  # fmt: skip
         assert details(well, "root-lasts")[0].startswith("it ends in 29 days")
 
-        await cluster_.kubectl("create", "namespace", "shop")
+        await cluster_.make_namespace("shop")
         labels = (
             "openservicemesh.io/monitored-by=osm",
             "pod-security.kubernetes.io/enforce=restricted",

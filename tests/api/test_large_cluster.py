@@ -100,7 +100,7 @@ async def test_a_control_plane_starts_soon_and_with_little_memory_in_a_large_clu
     await define(cluster)
     own = f"m-{uuid.uuid4().hex[:8]}"
     installation = Installation(own, own)
-    await cluster.kubectl("create", "namespace", own)
+    await cluster.make_namespace(own)
     await cluster.kubectl("label", "namespace", namespace, f"openservicemesh.io/monitored-by={own}")
     crowd = Crowd(installation, namespace, SERVICES)
     proxy.choose = crowd.choose

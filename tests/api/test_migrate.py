@@ -283,7 +283,6 @@ async def test_who_may_not_look_is_told_what_was_not_seen(
     )
     await cluster.kubectl("create", "clusterrolebinding", role, f"--clusterrole={role}",
                           f"--serviceaccount={namespace}:default")  # fmt: skip
-    await eventually(lambda: can_create_pods(cluster, namespace), "the account is there")
     reader = await nobody_special(cluster, namespace)
 
     async def told() -> Result:

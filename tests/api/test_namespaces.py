@@ -20,7 +20,7 @@ INJECTION = "openservicemesh.io/sidecar-injection"
 async def mesh(cluster: ControlPlane) -> AsyncIterator[str]:
     """The name of a mesh, whose control plane is in the namespace of the same name."""
     name = f"m-{uuid.uuid4().hex[:8]}"
-    await cluster.kubectl("create", "namespace", name)
+    await cluster.make_namespace(name)
     await stand_for_mesh(cluster, name, name)
     yield name
     await cluster.kubectl("delete", "namespace", name, "--wait=false")
@@ -63,7 +63,7 @@ async def test_several_are_added_at_once_and_listed(
 ) -> None:
     other, third = f"{namespace}-b", f"{namespace}-c"
     for name in (other, third):
-        await cluster.kubectl("create", "namespace", name)
+        await cluster.make_namespace(name)
     await osm(cluster, "namespace", "add", namespace, third, "--mesh-name", mesh)
     await osm(
         cluster, "namespace", "add", other, "--mesh-name", mesh, "--disable-sidecar-injection"

@@ -63,7 +63,7 @@ def without_pods(mesh: Admitting) -> Any:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mesh(shared: Admitting) -> AsyncIterator[Admitting]:
-    await shared.cluster.kubectl("create", "namespace", shared.former)
+    await shared.cluster.make_namespace(shared.former)
     await stand_for_mesh(shared.cluster, shared.former, shared.former, "v1.2.4")
     with shared.as_it_is():
         yield shared

@@ -30,11 +30,11 @@ async def test_what_install_made_goes_and_what_is_of_others_stays(
 ) -> None:
     cluster = lone_cluster
     try:
-        await cluster.kubectl("create", "namespace", "osm-system")
+        await cluster.make_namespace("osm-system")
         await cluster.kubectl("create", "configmap", "mine", "-n", "osm-system")
         # It has our labels, and a name that we never give.
         await cluster.kubectl("label", "configmap", "mine", "-n", "osm-system", *OURS.split(","))
-        await cluster.kubectl("create", "namespace", "shop")
+        await cluster.make_namespace("shop")
         labels = ("openservicemesh.io/monitored-by=osm", "team=blue")
         await cluster.kubectl("label", "namespace", "shop", *labels)
         notes = ("openservicemesh.io/sidecar-injection=enabled", "owner=me")
@@ -77,8 +77,7 @@ async def test_pods_that_keep_proxies_of_the_mesh_are_told(installed: ControlPla
 
     uuid = {"osm-proxy-uuid": "b1"}
     for name in ("bank", "shop"):
-        await installed.kubectl("create", "namespace", name)
-        await installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name)
+        await installed.make_namespace(name)
     pods = [
         *(pod(name, "shop", "osm", **uuid) for name in ("cart", "till")),
         pod("vault", "bank", "osm", **uuid),

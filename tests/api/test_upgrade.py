@@ -128,7 +128,7 @@ async def test_a_mesh_that_is_not_there_is_not_upgraded(installed: ControlPlane)
 
 async def test_meshes_of_others_are_left_to_them(lone_cluster: ControlPlane) -> None:
     try:
-        await lone_cluster.kubectl("create", "namespace", "old")
+        await lone_cluster.make_namespace("old")
         await stand_for_mesh(lone_cluster, "old", "old", "v1.2.4")
         result = await osm(lone_cluster, "upgrade", "--mesh-name", "old")
         assert result.code == 1

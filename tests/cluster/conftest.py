@@ -24,7 +24,7 @@
 - Images: `images.catalogue.name("osm-controller")`, `osm-demo`, `osm-envoy`, `osm-init`, as they are built
   from this checkout at the session's start; `tests.kubernetes.images.APPS` has what the demo's has, and
   `curl`, `nft`, `bash`. No image is pulled: there is no registry.
-- `tests.cluster.conftest`: `make_namespace` for a second one. `tests.cluster.waiting`: `eventually`.
+- `Node.make_namespace` for a second one. `tests.cluster.waiting`: `eventually`.
 - When a test fails, the pods of its namespace and of the mesh's are shown, with their last lines.
 """
 
@@ -75,7 +75,7 @@ async def meshed(mesh: Mesh, namespace: str) -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def namespace(node: Node) -> AsyncIterator[str]:
     name = f"t-{uuid.uuid4().hex[:8]}"
-    await make_namespace(node, name)
+    await node.make_namespace(name)
     yield name
     await node.kubectl("delete", "namespace", name, "--wait=false")
 
@@ -85,7 +85,7 @@ async def cast(node: Node, mesh: Mesh) -> AsyncIterator[Cast]:
     inner, outer = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("scene", "outer"))
     try:
         for name in (inner, outer):
-            await make_namespace(node, name)
+            await node.make_namespace(name)
         await mesh.join(inner)
         yield await gathered(mesh, inner, outer)
     finally:
@@ -100,13 +100,6 @@ async def scene(cast: Cast) -> AsyncIterator[Cast]:
     yield cast
     await cast.drop()
     await cast.mesh.configure(**OPEN)
-
-
-async def make_namespace(node: Node, name: str) -> None:
-    """A namespace in which pods can be made: its first account comes a moment later."""
-    await node.kubectl("create", "namespace", name)
-    account = ("serviceaccount/default", "--for=create", "--timeout=30s")
-    await node.kubectl("--namespace", name, "wait", *account)
 
 
 @pytest.hookimpl(wrapper=True)

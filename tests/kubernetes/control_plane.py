@@ -139,6 +139,12 @@ class ControlPlane:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {error.decode()}")
         return out.decode()
 
+    async def make_namespace(self, name: str) -> None:
+        """A namespace in which pods can be made: its first account comes a moment later."""
+        await self.kubectl("create", "namespace", name)
+        account = ("serviceaccount/default", "--for=create", "--timeout=50s")
+        await self.kubectl("--namespace", name, "wait", *account)
+
     def _told(self, program: str) -> tuple[Sequence[str], int, str]:
         """A program's arguments, and the port and path where it says that it is ready."""
         ports, secrets = self.ports, self.secrets

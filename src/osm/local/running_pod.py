@@ -26,6 +26,9 @@ LONGEST_GRACE_S = 5.0
 
 _PROXY_GRACE_S = 1.0
 
+_UNTIL_CALLERS_KNOW_S = 0.2
+"""They hear of a pod's end after some ten milliseconds, and connect to it until then."""
+
 
 def ingress_socket(port: int | str) -> str:
     """The socket in a pod's directory that takes what comes from outside of the mesh to a port."""
@@ -90,11 +93,17 @@ class RunningPod:
             await asyncio.sleep(delay)
 
     async def stop(self) -> None:
-        """End the programs, then the proxy: by SIGTERM, or by SIGKILL when that takes too long."""
+        """End the programs, once nobody calls them any more, then the proxy.
+
+        By SIGTERM, or by SIGKILL when that takes too long.
+        """
+        was_called = self._state.ready
         self._state.stopping = True
         self._show()
         if self._sandbox is None or self._sandbox.closed.done():
             return
+        if was_called:
+            await asyncio.sleep(_UNTIL_CALLERS_KNOW_S)
         programs = [each for name, each in self._processes.items() if name != PROXY]
         await asyncio.gather(*(self._end(each, self._grace()) for each in programs))
         if PROXY in self._processes:
