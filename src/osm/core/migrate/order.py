@@ -1,7 +1,7 @@
 """In which order namespaces are taken over: those that call before those that are called.
 
-While servers start anew, old callers lose a few requests, as they do with OSM; new callers lose none
-by HTTP.
+While servers start anew, old callers lose a few requests, as they do with OSM; new callers lose by HTTP only
+what a server with OSM's proxy is answering when it ends.
 """
 
 from collections.abc import Iterable, Sequence

@@ -20,8 +20,8 @@ UNDELIVERED = "x-osm-undelivered"
 _NOT_CONNECTED = "UF"
 """Envoy's flag of a request for which no connection could be made."""
 _RETRIES = 4
-"""With the waits between them a quarter of a second on average: until callers have heard of pods that end,
-also when half of all do so at once.
+"""With the waits between them a quarter of a second on average: longer than callers take to hear of pods
+that end, should all tries before meet such pods.
 """
 _PICKS = 5
 """How often a host is picked anew that had this request already."""
