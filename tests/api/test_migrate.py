@@ -31,7 +31,6 @@ from tests.unit.migrate.former import (
     target,
     webhooks,
 )
-from tests.waiting import eventually
 
 from osm.cli.verbs.crds import command as print_definitions
 from osm.core.install.manifests import manifests
@@ -80,7 +79,7 @@ async def mesh(cluster: ControlPlane) -> AsyncIterator[str]:
         routes("routes", shop),
         target("buyers", shop, {"kind": "HTTPRouteGroup", "name": "routes", "matches": ["all"]}),
     )
-    await eventually(lambda: can_create_pods(cluster, shop), "namespaces have their accounts")
+    await cluster.until_pods_can_be_made(shop)
     await create(cluster, pod("shop-1", shop))
     yield name
     await cluster.kubectl("delete", "namespace", name, shop, f"{name}-next", "--wait=false",
@@ -101,14 +100,6 @@ def without_pods(deployment: Document) -> Document:
     template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
     spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
     return {**deployment, "spec": spec}
-
-
-async def can_create_pods(cluster: ControlPlane, place: str) -> bool:
-    try:
-        await cluster.kubectl("get", "serviceaccount", "default", "-n", place)
-    except RuntimeError:
-        return False
-    return True
 
 
 async def report_on(cluster: ControlPlane) -> tuple[int, Any]:

@@ -140,10 +140,14 @@ class ControlPlane:
         return out.decode()
 
     async def make_namespace(self, name: str) -> None:
-        """A namespace in which pods can be made: its first account comes a moment later."""
+        """A namespace in which pods can be made."""
         await self.kubectl("create", "namespace", name)
-        account = ("serviceaccount/default", "--for=create", "--timeout=50s")
-        await self.kubectl("--namespace", name, "wait", *account)
+        await self.until_pods_can_be_made(name)
+
+    async def until_pods_can_be_made(self, namespace: str) -> None:
+        """Its first account comes a moment later than the namespace."""
+        account = ("serviceaccount/default", "--for=create", "--timeout=30s")
+        await self.kubectl("--namespace", namespace, "wait", *account)
 
     def _told(self, program: str) -> tuple[Sequence[str], int, str]:
         """A program's arguments, and the port and path where it says that it is ready."""

@@ -54,8 +54,7 @@ class Stage:
         await install_former(self.node, self._directory)
         for name, objects in ((SERVER, servers()), (CLIENT, clients())):
             await apply(self.node, written(namespace(name)))
-            account = ("serviceaccount/default", "--for=create", "--timeout=30s")
-            await self.node.kubectl("--namespace", name, "wait", *account)
+            await self.node.until_pods_can_be_made(name)
             await apply(self.node, written(*objects), name)
         await ready(self.node, SERVER, "app=server", count=2)
         for name in CALLERS:
