@@ -9,8 +9,9 @@ What is *not* asked, since nobody can do again what a server had begun:
 - that callers with OSM's proxies lose nothing while servers start anew. They do with OSM alone, too: its
   proxy ends at once, and its callers learn of it seconds later, and do not try again (28 of 253 requests
   when two servers started anew at 10 a second).
-- that what a server with OSM's proxy is answering when it ends is answered, by HTTP or TCP (8 HTTP requests when 12 such servers
-  ended at 60 a second, each cut by its server at the first try; none when 12 with ours did).
+- that what a server with OSM's proxy is answering when it ends is answered, by HTTP or TCP (8 HTTP requests
+  when 12 such servers ended at 60 a second, each cut by its server at the first try; none when 12 with
+  ours did).
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -149,7 +150,7 @@ async def _former_removed(stage: Stage, plan: dict[str, Step]) -> None:
 
 
 async def _little_is_lost(stage: Stage, when: str, *, ours_ended: bool) -> None:
-    """By callers with new proxies: nothing while only servers with ours ended, little while some with OSM's."""
+    """By callers with new proxies: nothing while servers with ours ended, little while some with OSM's."""
     lost = await stage.lost()
     most = 0 if ours_ended else RATE * CUT_S
     for name in ("new-http", "new-wire"):
